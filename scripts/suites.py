@@ -41,7 +41,7 @@ SUITES = {
     "bookworm": PACKAGES,
     "trixie": PACKAGES,
     "forky": PACKAGES + """
-        igt-gpu-tools-tests igt-gpu-tools
+        igt-gpu-tools-tests igt-gpu-tools gnuplot-nox fonts-dejavu-core
         qemu-system-x86 qemu-system-gui qemu-system-modules-opengl xvfb
     """.split(),
 }

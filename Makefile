@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+define help
+make                build the module for every kernel with headers here
+make KVER=RELEASE   build it for one of them
+make SUITE=NAME     build it in the root of a Debian suite, for its kernel:
+                    bookworm, trixie or forky
+make SUITE=NAME tests   build the guest's test programs there
+                    (W=1, C=1 and V=1 mean what they mean to the kernel)
+make demo           show what the cache does, in a guest
+make test           run all tests
+make check          run the most telling tests
+make lint           checkpatch, kernel-doc and sparse over our files
+make clean          remove what was built here
+
+What takes long to make (the roots, the guests' disks) is kept in
+$(cache).
+endef
+
+cache := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/virtgpu-bo-cache
+
+.PHONY: all modules tests lint test check demo clean help setup
+
+ifdef SUITE
+
+# The same again, in the suite's root.  Our own make's jobs end at its door.
+all modules tests:
+	@+scripts/suite $(SUITE) -- make --no-print-directory -j$(shell nproc) \
+		$(if $(findstring s,$(firstword -$(MAKEFLAGS))),-s) \
+		$(filter-out SUITE=%,$(MAKEOVERRIDES)) $@
+
+else
+
+KVER := $(patsubst /lib/modules/%/build,%,$(wildcard /lib/modules/*/build))
+
+all modules: $(KVER:%=module-%)
+	$(if $(KVER),,$(error no kernel headers here; try make SUITE=forky))
+
+module-%:
+	@$(MAKE) --no-print-directory -f scripts/module.mk KVER=$*
+
+tests: $(KVER:%=tests-%)
+
+tests-%:
+	@$(MAKE) --no-print-directory -C tests/guest O=$(CURDIR)/build/$*/tests
+
+endif
+
+lint:
+	scripts/suite forky -- scripts/lint
+
+setup:
+	scripts/setup
+
+test: setup
+	tests/run $(ARGS)
+
+check:
+	tests/run --quick $(ARGS)
+
+demo: setup
+	scripts/demo $(DEMOFLAGS)
+
+clean:
+	rm -rf build
+
+help:
+	$(info $(help))@:

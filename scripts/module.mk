@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Builds virtio-gpu.ko for kernel KVER in build/KVER: upstream's files, changed
+# by our rules, and our own files beside them.
+
+ifndef KVER
+$(error which kernel? KVER=RELEASE)
+endif
+
+driver := drivers/gpu/drm/virtio
+build := $(CURDIR)/build/$(KVER)
+headers := /lib/modules/$(KVER)/build
+upstream := $(shell scripts/upstream-source $(KVER))
+ifeq ($(and $(upstream),$(wildcard $(headers)/Makefile)),)
+$(error cannot build for $(KVER): apt-get install linux-headers-$(KVER) and \
+	what is named above)
+endif
+
+# The rules for virtgpu_x.c are in virtgpu_x.cocci, for virtgpu_x.h in
+# virtgpu_x_h.cocci.
+source_of = $(patsubst %_h.c,%.h,$(1:.cocci=.c))
+rules := $(notdir $(wildcard $(driver)/*.cocci))
+plain := $(notdir $(wildcard $(upstream)/$(driver)/*.[ch])) Makefile
+plain := $(filter-out $(call source_of,$(rules)),$(plain))
+ours := $(notdir $(wildcard $(driver)/*.[ch] $(driver)/Kbuild))
+uapi := $(wildcard include/uapi/drm/*.h)
+
+# A file that is no longer there, or no longer changed, leaves no trace: when
+# the list of the files changes, all are put together anew.
+inputs := $(CURDIR) $(upstream) $(rules) $(plain) $(ours) $(uapi)
+ifneq ($(strip $(file < $(build)/inputs)),$(strip $(inputs)))
+$(shell rm -rf $(build)/drivers $(build)/include $(build)/inputs)
+$(shell mkdir -p $(build)/$(driver) $(build)/include/trace \
+	$(build)/include/uapi/drm)
+$(file > $(build)/inputs,$(inputs))
+endif
+
+copies := $(addprefix $(build)/$(driver)/,$(plain) $(ours)) \
+	$(addprefix $(build)/,$(uapi))
+changed := $(patsubst %,$(build)/$(driver)/%,$(call source_of,$(rules)))
+
+$(build)/virtio-gpu.ko: $(copies) $(changed) FORCE
+	$(Q)$(MAKE) -C $(headers) M=$(build)/$(driver) \
+		CONFIG_DRM_VIRTIO_GPU=m CONFIG_DRM_VIRTIO_GPU_KMS=y \
+		KCFLAGS='$(flags)' modules
+	$(Q)cp $(build)/$(driver)/virtio-gpu.ko $@
+	@echo "  $(@:$(CURDIR)/%=%)"
+
+# Upstream's trace header names its folder as seen from include/trace.  Our
+# uAPI header goes before the installed one, which it includes.
+flags := $(if $(uapi),-I$(build)/include/uapi) -I$(build)/include/trace $(KCFLAGS)
+
+# V=1 shows the commands, as in the kernel.
+Q := $(if $(filter 1,$(V)),,@)
+
+copy = $(Q)cp $< $@
+
+$(addprefix $(build)/$(driver)/,$(plain)): $(build)/%: $(upstream)/%
+	$(copy)
+
+$(addprefix $(build)/$(driver)/,$(ours)) $(addprefix $(build)/,$(uapi)): \
+		$(build)/%: %
+	$(copy)
+
+# A kernel may lack the file; that is well if its rules are for others only.
+define apply
+$(build)/$(driver)/$(call source_of,$(1)): $(driver)/$(1) scripts/apply-rules \
+		$(wildcard $(upstream)/$(driver)/$(call source_of,$(1)))
+	@echo "  COCCI   $$(notdir $$@)"
+	$(Q)scripts/apply-rules $(KVER) $$< \
+		$(upstream)/$(driver)/$(call source_of,$(1)) $$@
+endef
+$(foreach file,$(rules),$(eval $(call apply,$(file))))
+
+.PHONY: FORCE
+.DELETE_ON_ERROR:
