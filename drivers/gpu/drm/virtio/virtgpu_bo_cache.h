@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * The store of freed buffer objects: interface.
+ *
+ * The store knows buckets, owners, a clock and a limit, and nothing of virtio
+ * commands; what must be done to the host or to pages it asks of its
+ * &struct virtgpu_bo_cache_ops.  virtgpu_recycle.c is the driver's side.
+ */
+#ifndef VIRTGPU_BO_CACHE_H
+#define VIRTGPU_BO_CACHE_H
+
+#include <linux/bits.h>
+#include <linux/kref.h>
+#include <linux/ktime.h>
+#include <linux/list.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+struct virtgpu_bo_cache;
+struct virtgpu_bo_entry;
+
+/**
+ * enum virtgpu_bo_tier - what of a freed BO is held
+ * @VIRTGPU_BO_TIER_NONE: nothing, the BO is in use or on its way out
+ * @VIRTGPU_BO_TIER_RESOURCE: pages and live host resource, for the same owner
+ * @VIRTGPU_BO_TIER_PAGES: pages only, for anyone
+ * @VIRTGPU_BO_TIERS: how many values there are
+ *
+ * The values stand in trace events and must not change.
+ */
+enum virtgpu_bo_tier {
+	VIRTGPU_BO_TIER_NONE,
+	VIRTGPU_BO_TIER_RESOURCE,
+	VIRTGPU_BO_TIER_PAGES,
+	VIRTGPU_BO_TIERS
+};
+
+/*
+ * Why an entry left the cache without having been handed out, but for its age
+ * (EXPIRED, which comes first).  One list makes the enum, the statistics and the
+ * names in trace events.
+ *
+ *	limit		a newer one needed its room under max_bytes
+ *	alloc		an allocation failed and wanted the memory
+ *	admin		somebody wrote to the purge file
+ *	disabled	the cache was switched off
+ *	drain		the device is being unbound
+ *	refused		the host did not accept its creation or its release
+ */
+#define VIRTGPU_BO_PURGE_REASONS(X) \
+	X(LIMIT, limit) \
+	X(ALLOC, alloc) \
+	X(ADMIN, admin) \
+	X(DISABLED, disabled) \
+	X(DRAIN, drain) \
+	X(REFUSED, refused)
+
+/*
+ * Why a freed BO did not enter the resource tier (most of these may still
+ * enter the pages tier) or, for the last four, either tier.
+ *
+ *	shared		it was exported, flinked or had a second handle
+ *	custom		its bind is CUSTOM: the host copies it at attach and detach
+ *	blob		it is a blob resource
+ *	busy		a fence on it has not signalled
+ *	owner		the file that made it is closed, or it had no handle
+ *	refused		the host refused to create it, or to let go of it
+ *	disabled	the cache is off
+ *	size		larger than the limit or the bucket table
+ *	foreign		its pages are not ours: imported, or host memory
+ *	gone		the device is gone
+ */
+#define VIRTGPU_BO_REJECT_REASONS(X) \
+	X(SHARED, shared) \
+	X(CUSTOM, custom) \
+	X(BLOB, blob) \
+	X(BUSY, busy) \
+	X(OWNER, owner) \
+	X(REFUSED, refused) \
+	X(DISABLED, disabled) \
+	X(SIZE, size) \
+	X(FOREIGN, foreign) \
+	X(GONE, gone)
+
+#define VIRTGPU_BO_ENUM_EVICT(NAME, name) VIRTGPU_BO_EVICT_##NAME,
+#define VIRTGPU_BO_ENUM_REJECT(NAME, name) VIRTGPU_BO_REJECT_##NAME,
+
+/* See VIRTGPU_BO_PURGE_REASONS. */
+enum virtgpu_bo_evict {
+	VIRTGPU_BO_EVICT_EXPIRED,
+	VIRTGPU_BO_PURGE_REASONS(VIRTGPU_BO_ENUM_EVICT)
+	VIRTGPU_BO_EVICTS
+};
+
+/* See VIRTGPU_BO_REJECT_REASONS; NONE: it may enter. */
+enum virtgpu_bo_reject {
+	VIRTGPU_BO_REJECT_NONE,
+	VIRTGPU_BO_REJECT_REASONS(VIRTGPU_BO_ENUM_REJECT)
+	VIRTGPU_BO_REJECTS
+};
+
+/**
+ * struct virtgpu_bo_ident - what two BOs must agree on to be interchangeable
+ * @kind: which command creates it, a &enum virtgpu_bo_kind
+ *
+ * The other members are the arguments of RESOURCE_CREATE_2D and _3D under their
+ * names there.  There is no padding, so that identities compare as memory.
+ */
+struct virtgpu_bo_ident {
+	u32 kind;
+	u32 format;
+	u32 target;
+	u32 bind;
+	u32 width;
+	u32 height;
+	u32 depth;
+	u32 array_size;
+	u32 last_level;
+	u32 nr_samples;
+	u32 flags;
+};
+
+/**
+ * enum virtgpu_bo_kind - kinds of identity
+ * @VIRTGPU_BO_KIND_NONE: cannot be in the resource tier
+ * @VIRTGPU_BO_KIND_2D: RESOURCE_CREATE_2D
+ * @VIRTGPU_BO_KIND_3D: RESOURCE_CREATE_3D of anything but a buffer
+ * @VIRTGPU_BO_KIND_BUFFER: RESOURCE_CREATE_3D of a buffer: one a little larger
+ *                          serves as well
+ */
+enum virtgpu_bo_kind {
+	VIRTGPU_BO_KIND_NONE,
+	VIRTGPU_BO_KIND_2D,
+	VIRTGPU_BO_KIND_3D,
+	VIRTGPU_BO_KIND_BUFFER,
+};
+
+/**
+ * struct virtgpu_bo_owner - an open DRM file, as far as the cache needs it
+ * @ref: one held by the file until it closes, one by each BO it made; so that a
+ *       comparison by address is safe although BOs outlive their file
+ * @id: number of the file, never used again; what trace events show
+ * @ctx_id: the file's context on the host
+ * @closed: the file is closed.  Set once, under &virtgpu_bo_cache.lock
+ * @entries: its BOs in the resource tier, under &virtgpu_bo_cache.lock
+ */
+struct virtgpu_bo_owner {
+	struct kref ref;
+	u64 id;
+	u32 ctx_id;
+	bool closed;
+	struct list_head entries;
+};
+
+/**
+ * struct virtgpu_bo_entry - a BO's part of the cache, embedded in the BO
+ *
+ * The driver fills in @ident, @size and @owner while the BO is alive; the store
+ * owns all of it from virtgpu_bo_cache_put() until the entry comes back by
+ * virtgpu_bo_cache_take_resource(), virtgpu_bo_cache_take_pages() or
+ * &virtgpu_bo_cache_ops.release.
+ */
+struct virtgpu_bo_entry {
+	/** @ident: what it was created as */
+	struct virtgpu_bo_ident ident;
+	/** @tier: where it is now, under &virtgpu_bo_cache.lock */
+	u8 tier;
+	/** @bucket: its size class */
+	u8 bucket;
+	/** @zeroed: its guest pages are known to be zero */
+	bool zeroed;
+	/** @zeroing: the worker zeroes them now; wait before touching the pages */
+	bool zeroing;
+	/** @releasing: counted in &virtgpu_bo_cache.release_bos */
+	bool releasing;
+	/** @windowed: the worker told the host, counted in &virtgpu_bo_cache.window */
+	bool windowed;
+	/** @keep_pages: the pages may enter the pages tier once the host let go */
+	bool keep_pages;
+	/** @counted: it is one of &virtgpu_bo_cache_stats.puts already */
+	bool counted;
+	/** @res_id: host resource id, for trace events */
+	u32 res_id;
+	/** @size: bytes of backing, a multiple of the page size */
+	u64 size;
+	/** @freed: when its last reference went */
+	ktime_t freed;
+	/** @owner: who made it, holds a reference; NULL if it can't be reused */
+	struct virtgpu_bo_owner *owner;
+	/** @bucket_link: among those a request for it looks at */
+	struct list_head bucket_link;
+	/** @owner_link: in &virtgpu_bo_owner.entries, in the resource tier */
+	struct list_head owner_link;
+	/** @lru_link: among what its tier holds, or among what is doomed */
+	struct list_head lru_link;
+	/** @dirty_link: among those whose pages are not zeroed yet */
+	struct list_head dirty_link;
+};
+
+/**
+ * struct virtgpu_bo_cache_ops - what the store asks of the driver
+ *
+ * All of them are called in process context with no lock held.
+ */
+struct virtgpu_bo_cache_ops {
+	/**
+	 * @release: the entry is out of the cache.  From the resource tier
+	 * (@tier) the host must be told, and virtgpu_bo_cache_released() called
+	 * when it has answered; from the pages tier the pages are freed and
+	 * virtgpu_bo_cache_released() called before it returns.
+	 */
+	void (*release)(struct virtgpu_bo_cache *cache,
+			struct virtgpu_bo_entry *entry,
+			enum virtgpu_bo_tier tier);
+	/** @flush: a batch of releases is complete, the host may look at it */
+	void (*flush)(struct virtgpu_bo_cache *cache);
+	/** @zero: make the entry's guest pages zero */
+	void (*zero)(struct virtgpu_bo_entry *entry);
+};
+
+/*
+ * Size classes: every page count below eight has its own, from there on each
+ * octave has eight.  So two sizes of one class differ by less than 1/8.
+ * The last class begins at 1.875 GiB (of 4 KiB pages).
+ */
+#define VIRTGPU_BO_BUCKETS 136
+
+/* Identities are spread over this many lists (a power of two). */
+#define VIRTGPU_BO_IDENT_HEADS 1024
+
+/**
+ * struct virtgpu_bo_cache_stats - counters since the device was bound
+ * @puts: BOs that entered the cache, each counted once
+ * @hits: of those, handed out again, by tier
+ * @misses: creates that found nothing
+ * @demotions: went from the resource tier towards the pages tier
+ * @evicted: left by the reason of the index
+ * @rejected: did not enter by the reason of the index
+ */
+struct virtgpu_bo_cache_stats {
+	u64 puts;
+	u64 hits[VIRTGPU_BO_TIERS];
+	u64 misses;
+	u64 demotions;
+	u64 evicted[VIRTGPU_BO_EVICTS];
+	u64 rejected[VIRTGPU_BO_REJECTS];
+};
+
+/**
+ * struct virtgpu_bo_cache - freed BOs of one device
+ *
+ * @lock protects all members without a note, and the store's part of each
+ * entry.  It nests inside everything, nothing is allocated under it and no
+ * other lock is taken.
+ */
+struct virtgpu_bo_cache {
+	/** @lock: see above; process context only */
+	spinlock_t lock;
+	/** @ops: set once */
+	const struct virtgpu_bo_cache_ops *ops;
+	/** @dev: number of the virtio device, for trace events; set once */
+	u32 dev;
+	/** @wq: runs @work only; NULL when the cache could not be set up */
+	struct workqueue_struct *wq;
+	/** @work: expires, releases and zeroes; unarmed when nothing is held */
+	struct delayed_work work;
+	/** @due: when @work runs next, KTIME_MAX if it does not */
+	ktime_t due;
+	/** @dead: the device is being unbound, nothing enters any more */
+	bool dead;
+
+	/** @enabled: knob */
+	bool enabled;
+	/** @timeout_ms: knob, milliseconds */
+	u32 timeout_ms;
+	/** @max_bytes: knob, limit over both tiers */
+	u64 max_bytes;
+
+	/** @idents: the resource tier, by hash of owner, identity and class */
+	struct list_head idents[VIRTGPU_BO_IDENT_HEADS];
+	/** @pages: the pages tier, by size class */
+	struct list_head pages[VIRTGPU_BO_BUCKETS];
+	/** @lru: what is held, by tier, first freed first */
+	struct list_head lru[VIRTGPU_BO_TIERS];
+	/** @dirty: of those, what is to be zeroed */
+	struct list_head dirty;
+	/** @doomed: to be released by @work, by the tier it came from */
+	struct list_head doomed[VIRTGPU_BO_TIERS];
+	/** @window: of the releases @work sent, how many have no answer */
+	unsigned int window;
+	/** @window_max: how many of those there may be */
+	unsigned int window_max;
+
+	/** @held_bytes: bytes held, by tier */
+	u64 held_bytes[VIRTGPU_BO_TIERS];
+	/** @held_bos: BOs held, by tier */
+	u32 held_bos[VIRTGPU_BO_TIERS];
+	/** @release_bytes: bytes of BOs that are neither in use, held nor free */
+	u64 release_bytes;
+	/** @release_bos: how many those are */
+	u32 release_bos;
+	/** @release_begun: releases ever begun, to wait for those until now */
+	u64 release_begun;
+	/** @release_done: releases ever done */
+	u64 release_done;
+	/** @stats: counters */
+	struct virtgpu_bo_cache_stats stats;
+
+	/** @wait: woken when a page was zeroed or a release was done */
+	wait_queue_head_t wait;
+};
+
+int virtgpu_bo_cache_init(struct virtgpu_bo_cache *cache,
+			  const struct virtgpu_bo_cache_ops *ops, u32 dev);
+void virtgpu_bo_cache_fini(struct virtgpu_bo_cache *cache);
+
+bool virtgpu_bo_cache_active(struct virtgpu_bo_cache *cache);
+bool virtgpu_bo_cache_fits(struct virtgpu_bo_cache *cache, u64 size);
+bool virtgpu_bo_cache_put(struct virtgpu_bo_cache *cache,
+			  struct virtgpu_bo_entry *entry,
+			  enum virtgpu_bo_tier tier);
+struct virtgpu_bo_entry *
+virtgpu_bo_cache_take_resource(struct virtgpu_bo_cache *cache,
+			       const struct virtgpu_bo_owner *owner,
+			       const struct virtgpu_bo_ident *ident, u64 size);
+struct virtgpu_bo_entry *
+virtgpu_bo_cache_take_pages(struct virtgpu_bo_cache *cache, u64 size,
+			    bool exact);
+void virtgpu_bo_cache_missed(struct virtgpu_bo_cache *cache, u64 size);
+void virtgpu_bo_cache_rejected(struct virtgpu_bo_cache *cache,
+			       const struct virtgpu_bo_entry *entry,
+			       enum virtgpu_bo_reject reason);
+
+void virtgpu_bo_cache_release_begin(struct virtgpu_bo_cache *cache,
+				    struct virtgpu_bo_entry *entry);
+void virtgpu_bo_cache_released(struct virtgpu_bo_cache *cache,
+			       struct virtgpu_bo_entry *entry);
+void virtgpu_bo_cache_lost(struct virtgpu_bo_cache *cache,
+			   struct virtgpu_bo_entry *entry,
+			   enum virtgpu_bo_evict reason);
+
+void virtgpu_bo_cache_evict(struct virtgpu_bo_cache *cache, unsigned int tiers,
+			    enum virtgpu_bo_evict reason);
+void virtgpu_bo_cache_evict_res(struct virtgpu_bo_cache *cache, u32 res_id);
+void virtgpu_bo_cache_close_owner(struct virtgpu_bo_cache *cache,
+				  struct virtgpu_bo_owner *owner);
+bool virtgpu_bo_cache_idle(struct virtgpu_bo_cache *cache);
+int virtgpu_bo_cache_flush(struct virtgpu_bo_cache *cache);
+bool virtgpu_bo_cache_kill(struct virtgpu_bo_cache *cache);
+void virtgpu_bo_cache_abandon(struct virtgpu_bo_cache *cache);
+
+void virtgpu_bo_cache_set_enabled(struct virtgpu_bo_cache *cache, bool on);
+void virtgpu_bo_cache_set_timeout(struct virtgpu_bo_cache *cache, u32 ms);
+void virtgpu_bo_cache_set_limit(struct virtgpu_bo_cache *cache, u64 bytes);
+
+unsigned int virtgpu_bo_bucket(u64 size);
+u64 virtgpu_bo_bucket_min(unsigned int bucket);
+
+struct virtgpu_bo_owner *virtgpu_bo_owner_new(u32 ctx_id);
+void virtgpu_bo_owner_put(struct virtgpu_bo_owner *owner);
+
+/* Masks for virtgpu_bo_cache_evict(). */
+#define VIRTGPU_BO_EVICT_RESOURCE BIT(VIRTGPU_BO_TIER_RESOURCE)
+#define VIRTGPU_BO_EVICT_PAGES BIT(VIRTGPU_BO_TIER_PAGES)
+#define VIRTGPU_BO_EVICT_ALL \
+	(VIRTGPU_BO_EVICT_RESOURCE | VIRTGPU_BO_EVICT_PAGES)
+
+/* The longest timeout_ms that makes sense: a minute. */
+#define VIRTGPU_BO_TIMEOUT_MAX_MS 60000
+
+#endif

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+// virtgpu_drv.c: the knobs come with the device, and all is given back before
+// the device is out of reach.
+
+@add_knobs@
+identifier label;
+@@
+virtio_gpu_probe(...)
+{
+<...
+ret = drm_dev_register(dev, 0);
+if (ret) goto label;
++virtio_gpu_recycle_register(dev->dev_private);
+...>
+}
+
+@drain@
+@@
+virtio_gpu_remove(...)
+{
+...
++virtio_gpu_recycle_unregister(dev->dev_private);
+drm_dev_unplug(dev);
+...
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+// virtgpu_drv.h: where recycling keeps what it needs.
+
+@include_recycle@
+@@
+ #include <drm/virtgpu_drm.h>
++#include "virtgpu_recycle.h"
+
+@bo_field@
+@@
+struct virtio_gpu_object {
+...
++struct virtio_gpu_recycle_bo recycle;
+};
+
+@device_field@
+@@
+struct virtio_gpu_device {
+...
++struct virtio_gpu_recycle recycle;
+};
+
+@file_field@
+@@
+struct virtio_gpu_fpriv {
+...
++struct virtgpu_bo_owner *bo_owner;
+};

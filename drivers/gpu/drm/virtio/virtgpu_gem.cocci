@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+// virtgpu_gem.c: dumb BOs are recycled; a lone handle's CTX_DETACH is withheld,
+// and with it the CTX_ATTACH of the handle that follows.
+
+@create@
+expression list args;
+@@
+virtio_gpu_gem_create(...)
+{
+<...
+-virtio_gpu_object_create(args)
++virtio_gpu_recycle_create(file, args)
+...>
+}
+
+@open@
+identifier label;
+@@
+virtio_gpu_gem_object_open(...)
+{
+<...
+ if (!vgdev->has_virgl_3d)
+ 	goto label;
++if (virtio_gpu_recycle_open(obj))
++	return 0;
+...>
+}
+
+@attached@
+expression list args;
+@@
+virtio_gpu_gem_object_open(...)
+{
+<...
+virtio_gpu_cmd_context_attach_resource(args);
++virtio_gpu_recycle_attached(obj);
+...>
+}
+
+@close@
+@@
+virtio_gpu_gem_object_close(...)
+{
+<...
+ if (!vgdev->has_virgl_3d)
+ 	return;
++if (virtio_gpu_recycle_close(obj, file))
++	return;
+...>
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+// virtgpu_object.c: a new BO may get old pages, a freed one may be kept.
+
+@alloc@
+expression dev, size;
+@@
+virtio_gpu_object_create(...)
+{
+<...
+-drm_gem_shmem_create(dev, size)
++virtio_gpu_recycle_alloc(vgdev, params)
+...>
+}
+
+@free@
+@@
+virtio_gpu_free_object(...)
+{
+...
++if (virtio_gpu_recycle_free(bo))
++	return;
+if (bo->created) { ... }
+...
+}
+
+@cleanup@
+@@
+virtio_gpu_cleanup_object(...)
+{
+...
++virtio_gpu_recycle_cleanup(bo);
+virtio_gpu_resource_id_put(vgdev, bo->hw_res_handle);
+...
+}
+
+@id_put@
+@@
+-static
+ void virtio_gpu_resource_id_put(...)
+{
+...
+}

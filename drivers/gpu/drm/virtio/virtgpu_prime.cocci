@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+// virtgpu_prime.c: who exports a BO shares it.
+
+@export@
+expression *buf;
+@@
+virtgpu_gem_prime_export(...)
+{
+...
++virtio_gpu_recycle_share(obj);
+buf = virtio_dma_buf_export(...);
+...
+}

@@ -1,0 +1,677 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * The driver's side of the BO cache: when a BO may be kept, what its identity
+ * is, and what the host must be told.  The rest of the driver calls it by one
+ * line a place.
+ *
+ * The life of a BO that can be recycled:
+ *
+ *	create		virtio_gpu_recycle_create(): from the resource tier, or
+ *			virtio_gpu_object_create() and in it
+ *			virtio_gpu_recycle_alloc(): from the pages tier
+ *	handle opened	virtio_gpu_recycle_open(): attached already?
+ *	handle closed	virtio_gpu_recycle_close(): withhold CTX_DETACH?
+ *	last reference	virtio_gpu_recycle_free(): into the resource tier, else
+ *			RESOURCE_UNREF
+ *	host answered	virtio_gpu_recycle_released(): into the pages tier, else
+ *			virtio_gpu_cleanup_object()
+ *
+ * Nothing here is called from reclaim, and what the dequeue worker calls (the
+ * last of the above, and virtio_gpu_recycle_host_error()) sends no command: that
+ * worker alone makes room in the ring.
+ */
+
+#include <linux/dma-mapping.h>
+#include <linux/dma-resv.h>
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/moduleparam.h>
+
+#include <drm/drm_file.h>
+#include <drm/drm_managed.h>
+#include <drm/drm_print.h>
+
+#include "virtgpu_drv.h"
+#include "virtgpu_recycle.h"
+
+/* The bind and target that the virgl protocol calls so. */
+#define VIRGL_BIND_CUSTOM BIT(17)
+#define PIPE_BUFFER 0
+
+/* The default limit: this part of RAM ... */
+#define DEFAULT_RAM_SHIFT 4
+/* ... and no more than two sets of three 4K buffers with a little to spare. */
+#define DEFAULT_MAX_BYTES (256ULL << 20)
+
+static bool bo_cache_enabled = true;
+module_param(bo_cache_enabled, bool, 0644);
+MODULE_PARM_DESC(bo_cache_enabled,
+		 "Keep freed BOs for reuse, for devices to come (default: Y)");
+
+static unsigned int bo_cache_timeout_ms = 1000;
+module_param(bo_cache_timeout_ms, uint, 0644);
+MODULE_PARM_DESC(bo_cache_timeout_ms,
+		 "How long they are kept, for devices to come, 0 to 60000 (default: 1000)");
+
+static unsigned long long bo_cache_max_bytes;
+module_param(bo_cache_max_bytes, ullong, 0644);
+MODULE_PARM_DESC(bo_cache_max_bytes,
+		 "How much is kept, for devices to come (default: 0, that is 1/16 of RAM, at most 256 MiB)");
+
+static struct virtgpu_bo_cache *to_cache(struct virtio_gpu_device *vgdev)
+{
+	return &vgdev->recycle.cache;
+}
+
+static struct virtio_gpu_object *entry_to_bo(struct virtgpu_bo_entry *entry)
+{
+	return container_of(entry, struct virtio_gpu_object, recycle.entry);
+}
+
+static struct virtio_gpu_device *bo_to_vgdev(struct virtio_gpu_object *bo)
+{
+	return bo->base.base.dev->dev_private;
+}
+
+/*
+ * Device
+ */
+
+static void virtio_gpu_recycle_op_release(struct virtgpu_bo_cache *cache,
+					  struct virtgpu_bo_entry *entry,
+					  enum virtgpu_bo_tier tier)
+{
+	struct virtio_gpu_object *bo = entry_to_bo(entry);
+
+	if (tier == VIRTGPU_BO_TIER_RESOURCE)
+		virtio_gpu_cmd_unref_resource(bo_to_vgdev(bo), bo);
+	else
+		virtio_gpu_cleanup_object(bo);
+}
+
+static void virtio_gpu_recycle_op_flush(struct virtgpu_bo_cache *cache)
+{
+	virtio_gpu_notify(container_of(cache, struct virtio_gpu_device,
+				       recycle.cache));
+}
+
+static void virtio_gpu_recycle_op_zero(struct virtgpu_bo_entry *entry)
+{
+	struct virtio_gpu_object *bo = entry_to_bo(entry);
+	struct drm_gem_shmem_object *shmem = &bo->base;
+	unsigned long i, pages = shmem->base.size >> PAGE_SHIFT;
+
+	for (i = 0; i < pages; i++) {
+		clear_highpage(shmem->pages[i]);
+		cond_resched();
+	}
+	/* Where DMA goes through bounce buffers, those have the old content. */
+	dma_sync_sgtable_for_device(shmem->base.dev->dev, shmem->sgt,
+				    DMA_BIDIRECTIONAL);
+}
+
+static const struct virtgpu_bo_cache_ops virtio_gpu_recycle_ops = {
+	.release = virtio_gpu_recycle_op_release,
+	.flush = virtio_gpu_recycle_op_flush,
+	.zero = virtio_gpu_recycle_op_zero,
+};
+
+static void virtio_gpu_recycle_fini(struct drm_device *dev, void *data)
+{
+	struct virtio_gpu_recycle *recycle = data;
+
+	virtgpu_bo_cache_fini(&recycle->cache);
+	xa_destroy(&recycle->refused);
+}
+
+static u64 virtio_gpu_recycle_default_limit(void)
+{
+	u64 ram = (u64)totalram_pages() << PAGE_SHIFT;
+
+	return min_t(u64, ram >> DEFAULT_RAM_SHIFT, DEFAULT_MAX_BYTES);
+}
+
+/**
+ * virtio_gpu_recycle_init - set up recycling for a device
+ * @vgdev: the device, before its first BO
+ *
+ * It can't fail: without memory the device does without.
+ */
+void virtio_gpu_recycle_init(struct virtio_gpu_device *vgdev)
+{
+	struct virtio_gpu_recycle *recycle = &vgdev->recycle;
+	struct virtgpu_bo_cache *cache = &recycle->cache;
+
+	spin_lock_init(&recycle->state_lock);
+	xa_init(&recycle->refused);
+	if (virtgpu_bo_cache_init(cache, &virtio_gpu_recycle_ops,
+				  vgdev->vdev->index) ||
+	    drmm_add_action_or_reset(vgdev->ddev, virtio_gpu_recycle_fini,
+				     recycle)) {
+		drm_warn(vgdev->ddev, "no memory for the BO cache\n");
+		cache->dead = true;
+		return;
+	}
+
+	virtgpu_bo_cache_set_limit(cache, bo_cache_max_bytes ?:
+				   virtio_gpu_recycle_default_limit());
+	virtgpu_bo_cache_set_timeout(cache,
+				     min_t(u32, bo_cache_timeout_ms,
+					   VIRTGPU_BO_TIMEOUT_MAX_MS));
+	virtgpu_bo_cache_set_enabled(cache, bo_cache_enabled);
+}
+
+/**
+ * virtio_gpu_recycle_register - show the knobs of a device
+ * @vgdev: the device, registered with DRM
+ */
+void virtio_gpu_recycle_register(struct virtio_gpu_device *vgdev)
+{
+	if (virtio_gpu_bo_cache_sysfs_add(vgdev))
+		drm_warn(vgdev->ddev, "no sysfs files for the BO cache\n");
+}
+
+/**
+ * virtio_gpu_recycle_unregister - stop recycling and give everything back
+ * @vgdev: the device, while the host can still be told
+ */
+void virtio_gpu_recycle_unregister(struct virtio_gpu_device *vgdev)
+{
+	virtio_gpu_bo_cache_sysfs_del(vgdev);
+	if (!virtgpu_bo_cache_kill(to_cache(vgdev)))
+		drm_warn(vgdev->ddev, "the host did not answer, giving up\n");
+}
+
+/**
+ * virtio_gpu_recycle_deinit - let go of what the host has not answered for
+ * @vgdev: the device, unplugged: its commands fail at once
+ */
+void virtio_gpu_recycle_deinit(struct virtio_gpu_device *vgdev)
+{
+	virtgpu_bo_cache_abandon(to_cache(vgdev));
+}
+
+/*
+ * DRM file
+ */
+
+/**
+ * virtio_gpu_recycle_file_open - make a file an owner of BOs
+ * @vfpriv: the file
+ */
+void virtio_gpu_recycle_file_open(struct virtio_gpu_fpriv *vfpriv)
+{
+	vfpriv->bo_owner = virtgpu_bo_owner_new(vfpriv->ctx_id);
+}
+
+/**
+ * virtio_gpu_recycle_file_close - give up what a file alone could have reused
+ * @vgdev: the device
+ * @vfpriv: the file, its handles closed, its context alive
+ */
+void virtio_gpu_recycle_file_close(struct virtio_gpu_device *vgdev,
+				   struct virtio_gpu_fpriv *vfpriv)
+{
+	if (!vfpriv->bo_owner)
+		return;
+	virtgpu_bo_cache_close_owner(to_cache(vgdev), vfpriv->bo_owner);
+	virtgpu_bo_owner_put(vfpriv->bo_owner);
+}
+
+/*
+ * Handle
+ */
+
+/* What was withheld when its owner closed it, others must not profit from. */
+static void virtio_gpu_recycle_detach(struct virtio_gpu_object *bo)
+{
+	struct virtio_gpu_device *vgdev = bo_to_vgdev(bo);
+	struct virtgpu_bo_owner *owner = bo->recycle.entry.owner;
+	struct virtio_gpu_object_array *objs;
+
+	if (READ_ONCE(owner->closed))
+		return;
+	objs = virtio_gpu_array_alloc(1);
+	if (!objs)
+		return;
+	virtio_gpu_array_add_obj(objs, &bo->base.base);
+	virtio_gpu_cmd_context_detach_resource(vgdev, owner->ctx_id, objs);
+	virtio_gpu_notify(vgdev);
+}
+
+/**
+ * virtio_gpu_recycle_open - a BO gets a handle
+ * @obj: the BO
+ *
+ * Returns: true if the host has it attached to the file's context already.
+ */
+bool virtio_gpu_recycle_open(struct drm_gem_object *obj)
+{
+	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
+	struct virtio_gpu_recycle_bo *state = &bo->recycle;
+	struct virtio_gpu_recycle *recycle = &bo_to_vgdev(bo)->recycle;
+	bool first, withheld;
+
+	spin_lock(&recycle->state_lock);
+	first = !state->opened;
+	withheld = state->withheld;
+	state->opened = true;
+	state->withheld = false;
+	if (!first)
+		state->shared = true;
+	spin_unlock(&recycle->state_lock);
+
+	if (withheld && !first)
+		virtio_gpu_recycle_detach(bo);
+	return withheld && first;
+}
+
+/**
+ * virtio_gpu_recycle_attached - CTX_ATTACH was sent for a BO
+ * @obj: the BO
+ */
+void virtio_gpu_recycle_attached(struct drm_gem_object *obj)
+{
+	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
+	struct virtio_gpu_recycle *recycle = &bo_to_vgdev(bo)->recycle;
+
+	spin_lock(&recycle->state_lock);
+	bo->recycle.attached = true;
+	spin_unlock(&recycle->state_lock);
+}
+
+/**
+ * virtio_gpu_recycle_close - a handle of a BO is closed
+ * @obj: the BO
+ * @file: whose handle
+ *
+ * Returns: true if the BO shall stay attached to the file's context.
+ */
+bool virtio_gpu_recycle_close(struct drm_gem_object *obj, struct drm_file *file)
+{
+	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
+	struct virtio_gpu_recycle_bo *state = &bo->recycle;
+	struct virtio_gpu_device *vgdev = bo_to_vgdev(bo);
+	struct virtio_gpu_fpriv *vfpriv = file->driver_priv;
+	bool withhold;
+
+	if (!virtgpu_bo_cache_active(to_cache(vgdev)) ||
+	    !state->entry.owner || state->entry.owner != vfpriv->bo_owner)
+		return false;
+
+	spin_lock(&vgdev->recycle.state_lock);
+	/* An flink name goes with the last handle, but not before this. */
+	if (READ_ONCE(obj->name))
+		state->shared = true;
+	withhold = state->attached && !state->shared;
+	state->withheld = withhold;
+	spin_unlock(&vgdev->recycle.state_lock);
+	return withhold;
+}
+
+/**
+ * virtio_gpu_recycle_share - a BO is exported
+ * @obj: the BO
+ */
+void virtio_gpu_recycle_share(struct drm_gem_object *obj)
+{
+	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
+	struct virtio_gpu_recycle *recycle = &bo_to_vgdev(bo)->recycle;
+	bool withheld;
+
+	spin_lock(&recycle->state_lock);
+	withheld = bo->recycle.withheld;
+	bo->recycle.withheld = false;
+	bo->recycle.shared = true;
+	spin_unlock(&recycle->state_lock);
+
+	/* Another thread may have closed its handle in between. */
+	if (withheld)
+		virtio_gpu_recycle_detach(bo);
+}
+
+/*
+ * BO
+ */
+
+static void
+virtio_gpu_recycle_identify(const struct virtio_gpu_object_params *params,
+			    struct virtgpu_bo_ident *ident)
+{
+	*ident = (struct virtgpu_bo_ident) {
+		.kind = VIRTGPU_BO_KIND_2D,
+		.format = params->format,
+		.target = params->target,
+		.bind = params->bind,
+		.width = params->width,
+		.height = params->height,
+		.depth = params->depth,
+		.array_size = params->array_size,
+		.last_level = params->last_level,
+		.nr_samples = params->nr_samples,
+		.flags = params->flags,
+	};
+	if (params->blob || (params->bind & VIRGL_BIND_CUSTOM))
+		ident->kind = VIRTGPU_BO_KIND_NONE;
+	else if (params->virgl && params->target == PIPE_BUFFER)
+		ident->kind = VIRTGPU_BO_KIND_BUFFER;
+	else if (params->virgl)
+		ident->kind = VIRTGPU_BO_KIND_3D;
+}
+
+static bool
+virtio_gpu_recycle_reuse(struct virtio_gpu_device *vgdev,
+			 const struct virtgpu_bo_owner *owner,
+			 const struct virtgpu_bo_ident *ident, u64 size,
+			 struct virtio_gpu_object **bo_ptr)
+{
+	struct virtgpu_bo_entry *entry;
+	struct virtio_gpu_object *bo;
+
+	entry = virtgpu_bo_cache_take_resource(to_cache(vgdev), owner, ident,
+					       size);
+	if (!entry)
+		return false;
+	bo = entry_to_bo(entry);
+	/*
+	 * Nobody else can refer to it: no handle, no mapping, no name, no
+	 * dma-buf and no fence were left when it was put.  It is still attached
+	 * to the owner's context, which virtio_gpu_recycle_open() wants to know.
+	 */
+	bo->recycle.opened = false;
+	kref_init(&bo->base.base.refcount);
+	*bo_ptr = bo;
+	return true;
+}
+
+static bool virtio_gpu_recycle_make_room(struct virtio_gpu_device *vgdev)
+{
+	struct virtgpu_bo_cache *cache = to_cache(vgdev);
+
+	if (virtgpu_bo_cache_idle(cache))
+		return false;
+	virtgpu_bo_cache_evict(cache, VIRTGPU_BO_EVICT_ALL,
+			       VIRTGPU_BO_EVICT_ALLOC);
+	return virtgpu_bo_cache_flush(cache) != -ERESTARTSYS;
+}
+
+/**
+ * virtio_gpu_recycle_create - create a BO, or hand one out again
+ * @file: for whom
+ * @vgdev: the device
+ * @params: as for virtio_gpu_object_create()
+ * @bo_ptr: where the BO goes, with one reference
+ * @fence: as for virtio_gpu_object_create(); not emitted when no command was
+ *         needed
+ *
+ * When memory is short the cache gives up what it holds before it says so.
+ *
+ * Returns: 0 or a negative error code.
+ */
+int virtio_gpu_recycle_create(struct drm_file *file,
+			      struct virtio_gpu_device *vgdev,
+			      struct virtio_gpu_object_params *params,
+			      struct virtio_gpu_object **bo_ptr,
+			      struct virtio_gpu_fence *fence)
+{
+	struct virtio_gpu_fpriv *vfpriv = file->driver_priv;
+	struct virtgpu_bo_owner *owner = vfpriv ? vfpriv->bo_owner : NULL;
+	u64 size = roundup(params->size, PAGE_SIZE);
+	struct virtgpu_bo_ident ident;
+	struct virtgpu_bo_entry *entry;
+	int ret;
+
+	virtio_gpu_recycle_identify(params, &ident);
+	if (ident.kind == VIRTGPU_BO_KIND_NONE)
+		owner = NULL;
+	if (owner && virtgpu_bo_cache_active(to_cache(vgdev)) &&
+	    virtio_gpu_recycle_reuse(vgdev, owner, &ident, size, bo_ptr))
+		return 0;
+
+	ret = virtio_gpu_object_create(vgdev, params, bo_ptr, fence);
+	if ((ret == -ENOMEM || ret == -ENOSPC) &&
+	    virtio_gpu_recycle_make_room(vgdev))
+		ret = virtio_gpu_object_create(vgdev, params, bo_ptr, fence);
+	if (ret)
+		return ret;
+
+	entry = &(*bo_ptr)->recycle.entry;
+	entry->ident = ident;
+	if (owner) {
+		kref_get(&owner->ref);
+		entry->owner = owner;
+	}
+	return 0;
+}
+
+/**
+ * virtio_gpu_recycle_alloc - get a GEM object for a new BO
+ * @vgdev: the device
+ * @params: what it will be
+ *
+ * Buffers are content with up to 1/8 more backing than they asked for; anything
+ * else gets what it asked for.
+ *
+ * Returns: an object as drm_gem_shmem_create() returns it, perhaps with its
+ * zeroed pages and its scatter list already there; or an ERR_PTR().
+ */
+struct drm_gem_shmem_object *
+virtio_gpu_recycle_alloc(struct virtio_gpu_device *vgdev,
+			 const struct virtio_gpu_object_params *params)
+{
+	struct virtgpu_bo_cache *cache = to_cache(vgdev);
+	bool buffer = params->virgl && params->target == PIPE_BUFFER;
+	struct virtgpu_bo_entry *entry = NULL;
+	struct virtio_gpu_object *bo;
+
+	if (!virtgpu_bo_cache_active(cache))
+		return drm_gem_shmem_create(vgdev->ddev, params->size);
+
+	entry = virtgpu_bo_cache_take_pages(cache, params->size, !buffer);
+	if (!entry) {
+		virtgpu_bo_cache_missed(cache, params->size);
+		return drm_gem_shmem_create(vgdev->ddev, params->size);
+	}
+
+	bo = entry_to_bo(entry);
+	virtio_gpu_resource_id_put(vgdev, bo->hw_res_handle);
+	virtgpu_bo_owner_put(entry->owner);
+	/* All that is the driver's own as virtio_gpu_create_object() has it. */
+	memset_after(bo, 0, base);
+	kref_init(&bo->base.base.refcount);
+	return &bo->base;
+}
+
+/* Whether the pages may be handed on once the host has let go of them. */
+static bool virtio_gpu_recycle_owns_pages(struct virtio_gpu_object *bo)
+{
+	struct drm_gem_object *obj = &bo->base.base;
+
+	return virtio_gpu_is_shmem(bo) && !obj->import_attach && bo->base.sgt &&
+	       obj->resv == &obj->_resv;
+}
+
+static bool virtio_gpu_recycle_refused(struct virtio_gpu_recycle *recycle,
+				       u32 res_id)
+{
+	if (READ_ONCE(recycle->refusal_lost))
+		return true;
+	return !xa_empty(&recycle->refused) &&
+	       xa_load(&recycle->refused, res_id);
+}
+
+static void virtio_gpu_recycle_forget(struct virtio_gpu_device *vgdev,
+				      u32 res_id)
+{
+	if (!xa_empty(&vgdev->recycle.refused))
+		xa_erase(&vgdev->recycle.refused, res_id);
+}
+
+/* Why the BO can't be in any tier. */
+static enum virtgpu_bo_reject
+virtio_gpu_recycle_judge_any(struct virtio_gpu_device *vgdev,
+			     struct virtio_gpu_object *bo)
+{
+	struct virtgpu_bo_cache *cache = to_cache(vgdev);
+
+	if (READ_ONCE(cache->dead))
+		return VIRTGPU_BO_REJECT_GONE;
+	if (!virtgpu_bo_cache_active(cache))
+		return VIRTGPU_BO_REJECT_DISABLED;
+	if (!virtio_gpu_recycle_owns_pages(bo))
+		return VIRTGPU_BO_REJECT_FOREIGN;
+	if (!virtgpu_bo_cache_fits(cache, bo->base.base.size))
+		return VIRTGPU_BO_REJECT_SIZE;
+	return VIRTGPU_BO_REJECT_NONE;
+}
+
+/* Why the BO can't be in the resource tier. */
+static enum virtgpu_bo_reject
+virtio_gpu_recycle_judge_resource(struct virtio_gpu_device *vgdev,
+				  struct virtio_gpu_object *bo)
+{
+	struct virtgpu_bo_entry *entry = &bo->recycle.entry;
+
+	if (bo->guest_blob || bo->host3d_blob)
+		return VIRTGPU_BO_REJECT_BLOB;
+	if (entry->ident.bind & VIRGL_BIND_CUSTOM)
+		return VIRTGPU_BO_REJECT_CUSTOM;
+	if (bo->recycle.shared)
+		return VIRTGPU_BO_REJECT_SHARED;
+	if (!entry->owner || !bo->recycle.withheld ||
+	    READ_ONCE(entry->owner->closed))
+		return VIRTGPU_BO_REJECT_OWNER;
+	if (virtio_gpu_recycle_refused(&vgdev->recycle, bo->hw_res_handle))
+		return VIRTGPU_BO_REJECT_REFUSED;
+	if (!dma_resv_test_signaled(bo->base.base.resv,
+				    DMA_RESV_USAGE_BOOKKEEP))
+		return VIRTGPU_BO_REJECT_BUSY;
+	return VIRTGPU_BO_REJECT_NONE;
+}
+
+/**
+ * virtio_gpu_recycle_free - the last reference to a BO is gone
+ * @bo: the BO
+ *
+ * Returns: true if it is kept; false if the host is to be told now.
+ */
+bool virtio_gpu_recycle_free(struct virtio_gpu_object *bo)
+{
+	struct virtio_gpu_device *vgdev = bo_to_vgdev(bo);
+	struct virtgpu_bo_cache *cache = to_cache(vgdev);
+	struct virtgpu_bo_entry *entry = &bo->recycle.entry;
+	enum virtgpu_bo_reject reject;
+
+	if (!bo->created)
+		return false;
+
+	entry->freed = ktime_get();
+	entry->size = bo->base.base.size;
+	entry->res_id = bo->hw_res_handle;
+	reject = virtio_gpu_recycle_judge_any(vgdev, bo);
+	entry->keep_pages = reject == VIRTGPU_BO_REJECT_NONE;
+	/* In 2D there is no resource tier to be rejected from. */
+	if (entry->keep_pages && vgdev->has_virgl_3d) {
+		reject = virtio_gpu_recycle_judge_resource(vgdev, bo);
+		if (reject == VIRTGPU_BO_REJECT_NONE) {
+			if (virtgpu_bo_cache_put(cache, entry,
+						 VIRTGPU_BO_TIER_RESOURCE))
+				return true;
+			/* Its file was closed since we looked. */
+			reject = VIRTGPU_BO_REJECT_OWNER;
+		}
+	}
+	if (reject != VIRTGPU_BO_REJECT_NONE)
+		virtgpu_bo_cache_rejected(cache, entry, reject);
+	virtgpu_bo_cache_release_begin(cache, entry);
+	return false;
+}
+
+/**
+ * virtio_gpu_recycle_released - the host has answered RESOURCE_UNREF
+ * @vgdev: the device
+ * @vbuf: the command and its answer
+ * @bo: the BO
+ *
+ * Runs in the dequeue worker.  Puts the pages into the pages tier or frees the
+ * BO.
+ */
+void virtio_gpu_recycle_released(struct virtio_gpu_device *vgdev,
+				 struct virtio_gpu_vbuffer *vbuf,
+				 struct virtio_gpu_object *bo)
+{
+	const struct virtio_gpu_ctrl_hdr *resp = (void *)vbuf->resp_buf;
+	struct virtgpu_bo_cache *cache = to_cache(vgdev);
+	struct virtgpu_bo_entry *entry = &bo->recycle.entry;
+
+	if (!entry->keep_pages || !virtgpu_bo_cache_active(cache)) {
+		virtgpu_bo_cache_lost(cache, entry, READ_ONCE(cache->dead) ?
+				      VIRTGPU_BO_EVICT_DRAIN :
+				      VIRTGPU_BO_EVICT_DISABLED);
+	} else if (resp->type != cpu_to_le32(VIRTIO_GPU_RESP_OK_NODATA)) {
+		/* It may still have them mapped. */
+		virtgpu_bo_cache_rejected(cache, entry,
+					  VIRTGPU_BO_REJECT_REFUSED);
+		virtgpu_bo_cache_lost(cache, entry, VIRTGPU_BO_EVICT_REFUSED);
+	} else {
+		virtgpu_bo_cache_released(cache, entry);
+		virtio_gpu_recycle_forget(vgdev, entry->res_id);
+		if (virtgpu_bo_cache_put(cache, entry, VIRTGPU_BO_TIER_PAGES))
+			return;
+		virtgpu_bo_cache_lost(cache, entry, VIRTGPU_BO_EVICT_LIMIT);
+	}
+	virtio_gpu_cleanup_object(bo);
+}
+
+/**
+ * virtio_gpu_recycle_cleanup - a BO is being freed for good
+ * @bo: the BO
+ */
+void virtio_gpu_recycle_cleanup(struct virtio_gpu_object *bo)
+{
+	struct virtio_gpu_device *vgdev = bo_to_vgdev(bo);
+	struct virtgpu_bo_entry *entry = &bo->recycle.entry;
+
+	virtio_gpu_recycle_forget(vgdev, bo->hw_res_handle);
+	virtgpu_bo_cache_lost(to_cache(vgdev), entry, VIRTGPU_BO_EVICT_DRAIN);
+	virtgpu_bo_cache_released(to_cache(vgdev), entry);
+	virtgpu_bo_owner_put(entry->owner);
+}
+
+/**
+ * virtio_gpu_recycle_host_error - the host has refused a command
+ * @vgdev: the device
+ * @cmd: the command
+ *
+ * A resource that it did not create or attach looks like any other to the guest,
+ * as it does without us; but it must not be handed out again.  Runs in the
+ * dequeue worker.
+ */
+void virtio_gpu_recycle_host_error(struct virtio_gpu_device *vgdev,
+				   const struct virtio_gpu_ctrl_hdr *cmd)
+{
+	struct virtio_gpu_recycle *recycle = &vgdev->recycle;
+	u32 res_id;
+
+	switch (le32_to_cpu(cmd->type)) {
+	case VIRTIO_GPU_CMD_RESOURCE_CREATE_2D:
+	case VIRTIO_GPU_CMD_RESOURCE_CREATE_3D:
+	case VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING:
+	case VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE:
+		/* All of these name the resource first. */
+		res_id = le32_to_cpup((const __le32 *)(cmd + 1));
+		break;
+	default:
+		return;
+	}
+
+	if (xa_err(xa_store(&recycle->refused, res_id, xa_mk_value(1),
+			    GFP_NOWAIT | __GFP_NOWARN)))
+		WRITE_ONCE(recycle->refusal_lost, true);
+	virtgpu_bo_cache_evict_res(&recycle->cache, res_id);
+}
+
+/* Upstream's driver has none, which tells the two apart. */
+#ifdef VIRTGPU_BO_CACHE_VERSION
+MODULE_VERSION(VIRTGPU_BO_CACHE_VERSION);
+#endif
