@@ -27,6 +27,7 @@
 
 #include "virtgpu_bo_cache.h"
 #include "virtgpu_bo_cache_trace.h"
+#include "virtgpu_compat.h"
 
 /*
  * How long pages wait to be zeroed by the worker.  Longer than a client takes
@@ -96,7 +97,7 @@ struct virtgpu_bo_owner *virtgpu_bo_owner_new(u32 ctx_id)
 	static atomic64_t last_id = ATOMIC64_INIT(0);
 	struct virtgpu_bo_owner *owner;
 
-	owner = kzalloc(sizeof(*owner), GFP_KERNEL);
+	owner = kzalloc_obj(*owner);
 	if (!owner)
 		return NULL;
 	kref_init(&owner->ref);

@@ -37,76 +37,80 @@ enum virtgpu_bo_tier {
 	VIRTGPU_BO_TIERS
 };
 
-/*
- * Why an entry left the cache without having been handed out, but for its age
- * (EXPIRED, which comes first).  One list makes the enum, the statistics and the
- * names in trace events.
+/**
+ * enum virtgpu_bo_evict - why an entry left the cache without being handed out
+ * @VIRTGPU_BO_EVICT_EXPIRED: timeout_ms went by since it was freed
+ * @VIRTGPU_BO_EVICT_LIMIT: a newer one needed its room under max_bytes
+ * @VIRTGPU_BO_EVICT_ALLOC: an allocation failed and wanted the memory
+ * @VIRTGPU_BO_EVICT_ADMIN: somebody wrote to the purge file
+ * @VIRTGPU_BO_EVICT_DISABLED: the cache was switched off
+ * @VIRTGPU_BO_EVICT_DRAIN: the device is being unbound
+ * @VIRTGPU_BO_EVICT_REFUSED: the host did not accept its creation or its release
+ * @VIRTGPU_BO_EVICTS: how many there are
  *
- *	limit		a newer one needed its room under max_bytes
- *	alloc		an allocation failed and wanted the memory
- *	admin		somebody wrote to the purge file
- *	disabled	the cache was switched off
- *	drain		the device is being unbound
- *	refused		the host did not accept its creation or its release
+ * All but the first are purges.  The values stand in trace events and must not
+ * change.
  */
-#define VIRTGPU_BO_PURGE_REASONS(X) \
-	X(LIMIT, limit) \
-	X(ALLOC, alloc) \
-	X(ADMIN, admin) \
-	X(DISABLED, disabled) \
-	X(DRAIN, drain) \
-	X(REFUSED, refused)
-
-/*
- * Why a freed BO did not enter the resource tier (most of these may still
- * enter the pages tier) or, for the last four, either tier.
- *
- *	shared		it was exported, flinked or had a second handle
- *	custom		its bind is CUSTOM: the host copies it at attach and detach
- *	blob		it is a blob resource
- *	busy		a fence on it has not signalled
- *	owner		the file that made it is closed, or it had no handle
- *	refused		the host refused to create it, or to let go of it
- *	disabled	the cache is off
- *	size		larger than the limit or the bucket table
- *	foreign		its pages are not ours: imported, or host memory
- *	gone		the device is gone
- */
-#define VIRTGPU_BO_REJECT_REASONS(X) \
-	X(SHARED, shared) \
-	X(CUSTOM, custom) \
-	X(BLOB, blob) \
-	X(BUSY, busy) \
-	X(OWNER, owner) \
-	X(REFUSED, refused) \
-	X(DISABLED, disabled) \
-	X(SIZE, size) \
-	X(FOREIGN, foreign) \
-	X(GONE, gone)
-
-#define VIRTGPU_BO_ENUM_EVICT(NAME, name) VIRTGPU_BO_EVICT_##NAME,
-#define VIRTGPU_BO_ENUM_REJECT(NAME, name) VIRTGPU_BO_REJECT_##NAME,
-
-/* See VIRTGPU_BO_PURGE_REASONS. */
 enum virtgpu_bo_evict {
 	VIRTGPU_BO_EVICT_EXPIRED,
-	VIRTGPU_BO_PURGE_REASONS(VIRTGPU_BO_ENUM_EVICT)
+	VIRTGPU_BO_EVICT_LIMIT,
+	VIRTGPU_BO_EVICT_ALLOC,
+	VIRTGPU_BO_EVICT_ADMIN,
+	VIRTGPU_BO_EVICT_DISABLED,
+	VIRTGPU_BO_EVICT_DRAIN,
+	VIRTGPU_BO_EVICT_REFUSED,
 	VIRTGPU_BO_EVICTS
 };
 
-/* See VIRTGPU_BO_REJECT_REASONS; NONE: it may enter. */
+/**
+ * enum virtgpu_bo_reject - why a freed BO did not enter the resource tier
+ * @VIRTGPU_BO_REJECT_NONE: it may enter
+ * @VIRTGPU_BO_REJECT_SHARED: it was exported, flinked or had a second handle
+ * @VIRTGPU_BO_REJECT_CUSTOM: its bind is CUSTOM: the host copies it at attach and detach
+ * @VIRTGPU_BO_REJECT_BLOB: it is a blob resource
+ * @VIRTGPU_BO_REJECT_BUSY: a fence on it has not signalled
+ * @VIRTGPU_BO_REJECT_OWNER: the file that made it is closed, or it had no handle
+ * @VIRTGPU_BO_REJECT_REFUSED: the host refused to create it, or to let go of it
+ * @VIRTGPU_BO_REJECT_DISABLED: the cache is off
+ * @VIRTGPU_BO_REJECT_SIZE: larger than the limit or the bucket table
+ * @VIRTGPU_BO_REJECT_FOREIGN: its pages are not ours: imported, or host memory
+ * @VIRTGPU_BO_REJECT_GONE: the device is gone
+ * @VIRTGPU_BO_REJECTS: how many there are
+ *
+ * Up to VIRTGPU_BO_REJECT_REFUSED its pages may still enter the pages tier, the
+ * others keep it out of both.  The values stand in trace events and must not
+ * change.
+ */
 enum virtgpu_bo_reject {
 	VIRTGPU_BO_REJECT_NONE,
-	VIRTGPU_BO_REJECT_REASONS(VIRTGPU_BO_ENUM_REJECT)
+	VIRTGPU_BO_REJECT_SHARED,
+	VIRTGPU_BO_REJECT_CUSTOM,
+	VIRTGPU_BO_REJECT_BLOB,
+	VIRTGPU_BO_REJECT_BUSY,
+	VIRTGPU_BO_REJECT_OWNER,
+	VIRTGPU_BO_REJECT_REFUSED,
+	VIRTGPU_BO_REJECT_DISABLED,
+	VIRTGPU_BO_REJECT_SIZE,
+	VIRTGPU_BO_REJECT_FOREIGN,
+	VIRTGPU_BO_REJECT_GONE,
 	VIRTGPU_BO_REJECTS
 };
 
 /**
  * struct virtgpu_bo_ident - what two BOs must agree on to be interchangeable
  * @kind: which command creates it, a &enum virtgpu_bo_kind
+ * @format: argument of RESOURCE_CREATE_2D and _3D, as are all that follow
+ * @target: the kind of texture, or a buffer
+ * @bind: what it may be used for
+ * @width: pixels; bytes of a buffer
+ * @height: pixels
+ * @depth: pixels
+ * @array_size: layers
+ * @last_level: mipmap levels but one
+ * @nr_samples: samples a pixel
+ * @flags: as they are
  *
- * The other members are the arguments of RESOURCE_CREATE_2D and _3D under their
- * names there.  There is no padding, so that identities compare as memory.
+ * There is no padding, so that identities compare as memory.
  */
 struct virtgpu_bo_ident {
 	u32 kind;
@@ -296,11 +300,11 @@ struct virtgpu_bo_cache {
 	/** @held_bytes: bytes held, by tier */
 	u64 held_bytes[VIRTGPU_BO_TIERS];
 	/** @held_bos: BOs held, by tier */
-	u32 held_bos[VIRTGPU_BO_TIERS];
+	u64 held_bos[VIRTGPU_BO_TIERS];
 	/** @release_bytes: bytes of BOs that are neither in use, held nor free */
 	u64 release_bytes;
 	/** @release_bos: how many those are */
-	u32 release_bos;
+	u64 release_bos;
 	/** @release_begun: releases ever begun, to wait for those until now */
 	u64 release_begun;
 	/** @release_done: releases ever done */

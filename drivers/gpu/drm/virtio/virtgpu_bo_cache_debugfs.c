@@ -7,6 +7,7 @@
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/string_helpers.h>
 
 #include <drm/drm_device.h>
 #include <drm/drm_file.h>
@@ -57,7 +58,7 @@ static int bo_cache_show(struct seq_file *m, void *unused)
 		return -ENOMEM;
 	bucket_rows_fill(cache, rows);
 
-	seq_printf(m, "state %s, timeout %u ms, limit %llu bytes, with the host for release %u BOs of %llu bytes\n",
+	seq_printf(m, "state %s, timeout %u ms, limit %llu bytes, with the host for release %llu BOs of %llu bytes\n",
 		   virtgpu_bo_cache_active(cache) ? "on" : "off",
 		   READ_ONCE(cache->timeout_ms), READ_ONCE(cache->max_bytes),
 		   READ_ONCE(cache->release_bos),

@@ -138,14 +138,12 @@ static const struct attribute_group knob_group = {
 /**
  * struct stat_attribute - a file below stats/
  * @base: the file
- * @offset: of the first counter in &struct virtgpu_bo_cache
- * @size: of one counter, bytes
+ * @offset: of the first counter, a u64, in &struct virtgpu_bo_cache
  * @count: how many are summed up
  */
 struct stat_attribute {
 	struct kobj_attribute base;
 	size_t offset;
-	size_t size;
 	size_t count;
 };
 
@@ -155,75 +153,76 @@ static ssize_t stat_show(struct kobject *kobj, struct kobj_attribute *attr,
 	struct stat_attribute *stat =
 		container_of(attr, struct stat_attribute, base);
 	struct virtgpu_bo_cache *cache = kobj_to_cache(kobj);
-	const void *at = (void *)cache + stat->offset;
+	const u64 *counter = (void *)cache + stat->offset;
 	u64 sum = 0;
 	size_t i;
 
 	spin_lock(&cache->lock);
-	for (i = 0; i < stat->count; i++, at += stat->size)
-		sum += stat->size == sizeof(u64) ? *(u64 *)at : *(u32 *)at;
+	for (i = 0; i < stat->count; i++)
+		sum += counter[i];
 	spin_unlock(&cache->lock);
 	return sysfs_emit(buf, "%llu\n", sum);
 }
 
-#define STAT_SUM(_name, _member, _count) \
-static struct stat_attribute stat_##_name = { \
-	.base = { \
-		.attr = { .name = #_name, .mode = 0444 }, \
-		.show = stat_show, \
-	}, \
+#define STAT_SUM(_name, _member, _count) { \
+	.base = __ATTR(_name, 0444, stat_show, NULL), \
 	.offset = offsetof(struct virtgpu_bo_cache, _member), \
-	.size = sizeof_field(struct virtgpu_bo_cache, _member), \
 	.count = _count, \
 }
 
 #define STAT(_name, _member) STAT_SUM(_name, _member, 1)
-#define STAT_PURGED(_NAME, _name) \
-	STAT(purged_##_name, stats.evicted[VIRTGPU_BO_EVICT_##_NAME]);
-#define STAT_REJECTED(_NAME, _name) \
-	STAT(rejected_##_name, stats.rejected[VIRTGPU_BO_REJECT_##_NAME]);
+#define STAT_TIER(_name, _member, _TIER) \
+	STAT(_name, _member[VIRTGPU_BO_TIER_##_TIER])
+#define STAT_EVICTED(_name, _REASON) \
+	STAT(_name, stats.evicted[VIRTGPU_BO_EVICT_##_REASON])
+#define STAT_REJECTED(_name, _REASON) \
+	STAT(_name, stats.rejected[VIRTGPU_BO_REJECT_##_REASON])
 
-STAT(puts, stats.puts);
-STAT(hits_resource, stats.hits[VIRTGPU_BO_TIER_RESOURCE]);
-STAT(hits_pages, stats.hits[VIRTGPU_BO_TIER_PAGES]);
-STAT(misses, stats.misses);
-STAT(demotions, stats.demotions);
-STAT(expired, stats.evicted[VIRTGPU_BO_EVICT_EXPIRED]);
-/* All the other reasons: the first is VIRTGPU_BO_EVICT_EXPIRED. */
-STAT_SUM(purged, stats.evicted[VIRTGPU_BO_EVICT_EXPIRED + 1],
-	 VIRTGPU_BO_EVICTS - 1);
-STAT_SUM(rejected, stats.rejected[0], VIRTGPU_BO_REJECTS);
-VIRTGPU_BO_PURGE_REASONS(STAT_PURGED)
-VIRTGPU_BO_REJECT_REASONS(STAT_REJECTED)
-STAT(held_resource_bytes, held_bytes[VIRTGPU_BO_TIER_RESOURCE]);
-STAT(held_resource_bos, held_bos[VIRTGPU_BO_TIER_RESOURCE]);
-STAT(held_pages_bytes, held_bytes[VIRTGPU_BO_TIER_PAGES]);
-STAT(held_pages_bos, held_bos[VIRTGPU_BO_TIER_PAGES]);
-STAT(release_bytes, release_bytes);
-STAT(release_bos, release_bos);
-
-#define PURGED_ATTR(_NAME, _name) &stat_purged_##_name.base.attr,
-#define REJECTED_ATTR(_NAME, _name) &stat_rejected_##_name.base.attr,
-
-static struct attribute *stat_attrs[] = {
-	&stat_puts.base.attr,
-	&stat_hits_resource.base.attr,
-	&stat_hits_pages.base.attr,
-	&stat_misses.base.attr,
-	&stat_demotions.base.attr,
-	&stat_expired.base.attr,
-	&stat_purged.base.attr,
-	VIRTGPU_BO_PURGE_REASONS(PURGED_ATTR)
-	&stat_rejected.base.attr,
-	VIRTGPU_BO_REJECT_REASONS(REJECTED_ATTR)
-	&stat_held_resource_bytes.base.attr,
-	&stat_held_resource_bos.base.attr,
-	&stat_held_pages_bytes.base.attr,
-	&stat_held_pages_bos.base.attr,
-	&stat_release_bytes.base.attr,
-	&stat_release_bos.base.attr,
-	NULL
+static struct stat_attribute stat_files[] = {
+	STAT(puts, stats.puts),
+	STAT_TIER(hits_resource, stats.hits, RESOURCE),
+	STAT_TIER(hits_pages, stats.hits, PAGES),
+	STAT(misses, stats.misses),
+	STAT(demotions, stats.demotions),
+	STAT_EVICTED(expired, EXPIRED),
+	/* All reasons but the first. */
+	STAT_SUM(purged, stats.evicted[VIRTGPU_BO_EVICT_EXPIRED + 1],
+		 VIRTGPU_BO_EVICTS - 1),
+	STAT_EVICTED(purged_limit, LIMIT),
+	STAT_EVICTED(purged_alloc, ALLOC),
+	STAT_EVICTED(purged_admin, ADMIN),
+	STAT_EVICTED(purged_disabled, DISABLED),
+	STAT_EVICTED(purged_drain, DRAIN),
+	STAT_EVICTED(purged_refused, REFUSED),
+	STAT_SUM(rejected, stats.rejected[0], VIRTGPU_BO_REJECTS),
+	STAT_REJECTED(rejected_shared, SHARED),
+	STAT_REJECTED(rejected_custom, CUSTOM),
+	STAT_REJECTED(rejected_blob, BLOB),
+	STAT_REJECTED(rejected_busy, BUSY),
+	STAT_REJECTED(rejected_owner, OWNER),
+	STAT_REJECTED(rejected_refused, REFUSED),
+	STAT_REJECTED(rejected_disabled, DISABLED),
+	STAT_REJECTED(rejected_size, SIZE),
+	STAT_REJECTED(rejected_foreign, FOREIGN),
+	STAT_REJECTED(rejected_gone, GONE),
+	STAT_TIER(held_resource_bytes, held_bytes, RESOURCE),
+	STAT_TIER(held_resource_bos, held_bos, RESOURCE),
+	STAT_TIER(held_pages_bytes, held_bytes, PAGES),
+	STAT_TIER(held_pages_bos, held_bos, PAGES),
+	STAT(release_bytes, release_bytes),
+	STAT(release_bos, release_bos),
 };
+
+/* Filled in by stat_attrs_fill(), always with the same. */
+static struct attribute *stat_attrs[ARRAY_SIZE(stat_files) + 1];
+
+static void stat_attrs_fill(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(stat_files); i++)
+		stat_attrs[i] = &stat_files[i].base.attr;
+}
 
 static const struct attribute_group stat_group = {
 	.name = "stats",
@@ -251,6 +250,7 @@ int virtio_gpu_bo_cache_sysfs_add(struct virtio_gpu_device *vgdev)
 	struct kobject *kobj;
 	int ret;
 
+	stat_attrs_fill();
 	kobj = kobject_create_and_add("bo_cache", &vgdev->vdev->dev.kobj);
 	if (!kobj)
 		return -ENOMEM;

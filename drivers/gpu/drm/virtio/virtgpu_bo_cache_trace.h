@@ -13,13 +13,25 @@
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM virtio_gpu_bo_cache
 
-#define BO_CACHE_DEFINE_EVICT(NAME, name) \
-	TRACE_DEFINE_ENUM(VIRTGPU_BO_EVICT_##NAME);
-#define BO_CACHE_DEFINE_REJECT(NAME, name) \
-	TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_##NAME);
 TRACE_DEFINE_ENUM(VIRTGPU_BO_EVICT_EXPIRED);
-VIRTGPU_BO_PURGE_REASONS(BO_CACHE_DEFINE_EVICT)
-VIRTGPU_BO_REJECT_REASONS(BO_CACHE_DEFINE_REJECT)
+TRACE_DEFINE_ENUM(VIRTGPU_BO_EVICT_LIMIT);
+TRACE_DEFINE_ENUM(VIRTGPU_BO_EVICT_ALLOC);
+TRACE_DEFINE_ENUM(VIRTGPU_BO_EVICT_ADMIN);
+TRACE_DEFINE_ENUM(VIRTGPU_BO_EVICT_DISABLED);
+TRACE_DEFINE_ENUM(VIRTGPU_BO_EVICT_DRAIN);
+TRACE_DEFINE_ENUM(VIRTGPU_BO_EVICT_REFUSED);
+TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_NONE);
+TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_SHARED);
+TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_CUSTOM);
+TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_BLOB);
+TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_BUSY);
+TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_OWNER);
+TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_REFUSED);
+TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_DISABLED);
+TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_SIZE);
+TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_FOREIGN);
+TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_GONE);
+TRACE_DEFINE_ENUM(VIRTGPU_BO_TIER_NONE);
 TRACE_DEFINE_ENUM(VIRTGPU_BO_TIER_RESOURCE);
 TRACE_DEFINE_ENUM(VIRTGPU_BO_TIER_PAGES);
 
@@ -41,6 +53,7 @@ TRACE_DEFINE_ENUM(VIRTGPU_BO_TIER_PAGES);
 
 #define bo_cache_show_reject(reason) \
 	__print_symbolic(reason, \
+			 { VIRTGPU_BO_REJECT_NONE, "none" }, \
 			 { VIRTGPU_BO_REJECT_SHARED, "shared" }, \
 			 { VIRTGPU_BO_REJECT_CUSTOM, "custom" }, \
 			 { VIRTGPU_BO_REJECT_BLOB, "blob" }, \
@@ -51,6 +64,9 @@ TRACE_DEFINE_ENUM(VIRTGPU_BO_TIER_PAGES);
 			 { VIRTGPU_BO_REJECT_SIZE, "size" }, \
 			 { VIRTGPU_BO_REJECT_FOREIGN, "foreign" }, \
 			 { VIRTGPU_BO_REJECT_GONE, "gone" })
+
+#define BO_CACHE_ENTRY_FORMAT \
+	"dev=%u owner=%llu res_id=%u size=%llu bucket=%u tier=%s age_us=%llu"
 
 /*
  * owner: number of the DRM file that made the BO, 0 if none
@@ -63,40 +79,43 @@ TRACE_DEFINE_ENUM(VIRTGPU_BO_TIER_PAGES);
  * reason: meaning depends on the event, 0 where there is none
  */
 DECLARE_EVENT_CLASS(bo_cache_entry,
-	TP_PROTO(const struct virtgpu_bo_cache *cache,
-		 const struct virtgpu_bo_entry *bo, u8 tier, u8 reason),
-	TP_ARGS(cache, bo, tier, reason),
-	TP_STRUCT__entry(
-		__field(u64, owner)
-		__field(u64, size)
-		__field(u64, age_us)
-		__field(u32, dev)
-		__field(u32, res_id)
-		__field(u8, bucket)
-		__field(u8, tier)
-		__field(u8, reason)
-	),
-	TP_fast_assign(
-		__entry->owner = bo->owner ? bo->owner->id : 0;
-		__entry->size = bo->size;
-		__entry->age_us = ktime_us_delta(ktime_get(), bo->freed);
-		__entry->dev = cache->dev;
-		__entry->res_id = bo->res_id;
-		__entry->bucket = bo->bucket;
-		__entry->tier = tier;
-		__entry->reason = reason;
-	),
-	TP_printk("dev=%u owner=%llu res_id=%u size=%llu bucket=%u tier=%s age_us=%llu",
-		  __entry->dev, __entry->owner, __entry->res_id, __entry->size,
-		  __entry->bucket, bo_cache_show_tier(__entry->tier),
-		  __entry->age_us)
+		    TP_PROTO(const struct virtgpu_bo_cache *cache,
+			     const struct virtgpu_bo_entry *bo,
+			     u8 tier, u8 reason),
+		    TP_ARGS(cache, bo, tier, reason),
+		    TP_STRUCT__entry(__field(u64, owner)
+				     __field(u64, size)
+				     __field(u64, age_us)
+				     __field(u32, dev)
+				     __field(u32, res_id)
+				     __field(u8, bucket)
+				     __field(u8, tier)
+				     __field(u8, reason)
+		    ),
+		    TP_fast_assign(__entry->owner = bo->owner ?
+						    bo->owner->id : 0;
+				   __entry->size = bo->size;
+				   __entry->age_us =
+					ktime_us_delta(ktime_get(), bo->freed);
+				   __entry->dev = cache->dev;
+				   __entry->res_id = bo->res_id;
+				   __entry->bucket = bo->bucket;
+				   __entry->tier = tier;
+				   __entry->reason = reason;
+		    ),
+		    TP_printk(BO_CACHE_ENTRY_FORMAT,
+			      __entry->dev, __entry->owner, __entry->res_id,
+			      __entry->size, __entry->bucket,
+			      bo_cache_show_tier(__entry->tier),
+			      __entry->age_us)
 );
 
 #define BO_CACHE_ENTRY_EVENT(name) \
-DEFINE_EVENT(bo_cache_entry, name, \
-	TP_PROTO(const struct virtgpu_bo_cache *cache, \
-		 const struct virtgpu_bo_entry *bo, u8 tier, u8 reason), \
-	TP_ARGS(cache, bo, tier, reason))
+	DEFINE_EVENT(bo_cache_entry, name, \
+		     TP_PROTO(const struct virtgpu_bo_cache *cache, \
+			      const struct virtgpu_bo_entry *bo, \
+			      u8 tier, u8 reason), \
+		     TP_ARGS(cache, bo, tier, reason))
 
 /* entered @tier */
 BO_CACHE_ENTRY_EVENT(bo_cache_put);
@@ -106,19 +125,22 @@ BO_CACHE_ENTRY_EVENT(bo_cache_hit);
 BO_CACHE_ENTRY_EVENT(bo_cache_demote);
 /* left @tier because of its age */
 BO_CACHE_ENTRY_EVENT(bo_cache_expire);
-/* is neither in use nor held any more: the host and the guest let go of it */
+/* is neither in use nor held any more: the host has let go of it */
 BO_CACHE_ENTRY_EVENT(bo_cache_retire);
 
 #define BO_CACHE_REASON_EVENT(name, show) \
-DEFINE_EVENT_PRINT(bo_cache_entry, name, \
-	TP_PROTO(const struct virtgpu_bo_cache *cache, \
-		 const struct virtgpu_bo_entry *bo, u8 tier, u8 reason), \
-	TP_ARGS(cache, bo, tier, reason), \
-	TP_printk("dev=%u owner=%llu res_id=%u size=%llu bucket=%u tier=%s age_us=%llu reason=%s", \
-		  __entry->dev, __entry->owner, __entry->res_id, \
-		  __entry->size, __entry->bucket, \
-		  bo_cache_show_tier(__entry->tier), __entry->age_us, \
-		  show(__entry->reason)))
+	DEFINE_EVENT_PRINT(bo_cache_entry, name, \
+			   TP_PROTO(const struct virtgpu_bo_cache *cache, \
+				    const struct virtgpu_bo_entry *bo, \
+				    u8 tier, u8 reason), \
+			   TP_ARGS(cache, bo, tier, reason), \
+			   TP_printk(BO_CACHE_ENTRY_FORMAT " reason=%s", \
+				     __entry->dev, __entry->owner, \
+				     __entry->res_id, __entry->size, \
+				     __entry->bucket, \
+				     bo_cache_show_tier(__entry->tier), \
+				     __entry->age_us, \
+				     show(__entry->reason)))
 
 /* left @tier for another reason than its age */
 BO_CACHE_REASON_EVENT(bo_cache_purge, bo_cache_show_evict);
@@ -127,20 +149,18 @@ BO_CACHE_REASON_EVENT(bo_cache_reject, bo_cache_show_reject);
 
 /* a create found nothing; size: bytes of backing asked for */
 TRACE_EVENT(bo_cache_miss,
-	TP_PROTO(const struct virtgpu_bo_cache *cache, u64 size, u8 bucket),
-	TP_ARGS(cache, size, bucket),
-	TP_STRUCT__entry(
-		__field(u64, size)
-		__field(u32, dev)
-		__field(u8, bucket)
-	),
-	TP_fast_assign(
-		__entry->size = size;
-		__entry->dev = cache->dev;
-		__entry->bucket = bucket;
-	),
-	TP_printk("dev=%u size=%llu bucket=%u", __entry->dev, __entry->size,
-		  __entry->bucket)
+	    TP_PROTO(const struct virtgpu_bo_cache *cache, u64 size, u8 bucket),
+	    TP_ARGS(cache, size, bucket),
+	    TP_STRUCT__entry(__field(u64, size)
+			     __field(u32, dev)
+			     __field(u8, bucket)
+	    ),
+	    TP_fast_assign(__entry->size = size;
+			   __entry->dev = cache->dev;
+			   __entry->bucket = bucket;
+	    ),
+	    TP_printk("dev=%u size=%llu bucket=%u", __entry->dev,
+		      __entry->size, __entry->bucket)
 );
 
 #endif
@@ -148,5 +168,5 @@ TRACE_EVENT(bo_cache_miss,
 #undef TRACE_INCLUDE_FILE
 #define TRACE_INCLUDE_FILE virtgpu_bo_cache_trace
 #undef TRACE_INCLUDE_PATH
-#define TRACE_INCLUDE_PATH ../../drivers/gpu/drm/virtio
+#define TRACE_INCLUDE_PATH .
 #include <trace/define_trace.h>
