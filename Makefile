@@ -17,6 +17,7 @@ What takes long to make (the roots, the guests' disks) is kept in
 $(cache).
 endef
 
+shells := scripts/setup scripts/upstream-source scripts/guest-init scripts/lint
 cache := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/virtgpu-bo-cache
 
 .PHONY: all modules tests lint test check demo clean help setup
@@ -48,6 +49,7 @@ endif
 
 lint:
 	scripts/suite forky -- scripts/lint
+	if command -v shellcheck > /dev/null; then shellcheck $(shells); fi
 
 setup:
 	scripts/setup

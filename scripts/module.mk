@@ -35,6 +35,10 @@ $(shell mkdir -p $(build)/$(driver) $(build)/include/trace \
 $(file > $(build)/inputs,$(inputs))
 endif
 
+# Debian's headers for 7.2 lack the script by which the kernel decides whether
+# sparse is good enough.  It is, whatever kbuild says then.
+check := $(if $(C),KBUILD_CHECKSRC=$(C))
+
 copies := $(addprefix $(build)/$(driver)/,$(plain) $(ours)) \
 	$(addprefix $(build)/,$(uapi))
 changed := $(patsubst %,$(build)/$(driver)/%,$(call source_of,$(rules)))
@@ -42,7 +46,7 @@ changed := $(patsubst %,$(build)/$(driver)/%,$(call source_of,$(rules)))
 $(build)/virtio-gpu.ko: $(copies) $(changed) FORCE
 	$(Q)$(MAKE) -C $(headers) M=$(build)/$(driver) \
 		CONFIG_DRM_VIRTIO_GPU=m CONFIG_DRM_VIRTIO_GPU_KMS=y \
-		KCFLAGS='$(flags)' modules
+		KCFLAGS='$(flags)' $(check) modules
 	$(Q)cp $(build)/$(driver)/virtio-gpu.ko $@
 	@echo "  $(@:$(CURDIR)/%=%)"
 
