@@ -56,23 +56,6 @@
 static_assert(sizeof(struct virtgpu_bo_ident) == 11 * sizeof(u32));
 
 /**
- * virtgpu_bo_bucket - size class of a BO
- * @size: bytes of backing, a multiple of the page size and not 0
- *
- * Returns: the class; it may be beyond the table (>= VIRTGPU_BO_BUCKETS).
- */
-unsigned int virtgpu_bo_bucket(u64 size)
-{
-	u64 pages = size >> PAGE_SHIFT;
-	unsigned int order;
-
-	if (pages < 8)
-		return pages;
-	order = fls64(pages) - 1;
-	return 8 + (order - 3) * 8 + ((pages >> (order - 3)) & 7);
-}
-
-/**
  * virtgpu_bo_bucket_min - smallest size of a class
  * @bucket: the class
  *
@@ -173,21 +156,21 @@ static void virtgpu_bo_cache_arm_expiry(struct virtgpu_bo_cache *cache)
 	}
 }
 
+/* What tells most BOs apart; the look-up compares the rest. */
 static struct list_head *
 virtgpu_bo_cache_ident_head(struct virtgpu_bo_cache *cache,
 			    const struct virtgpu_bo_owner *owner,
-			    const struct virtgpu_bo_ident *ident, u64 size)
+			    const struct virtgpu_bo_ident *ident,
+			    unsigned int bucket)
 {
-	struct virtgpu_bo_ident key = *ident;
-	u32 hash;
+	u32 shape = ident->format;
 
 	/* Buffers of one class serve each other, so they share a list. */
-	if (key.kind == VIRTGPU_BO_KIND_BUFFER)
-		key.width = 0;
-	hash = jhash2((const u32 *)&key, sizeof(key) / sizeof(u32),
-		      lower_32_bits(owner->id));
-	hash = jhash_2words(hash, virtgpu_bo_bucket(size), 0);
-	return &cache->idents[hash % VIRTGPU_BO_IDENT_HEADS];
+	if (ident->kind != VIRTGPU_BO_KIND_BUFFER)
+		shape ^= ident->width << 16 ^ ident->height << 8;
+	return &cache->idents[jhash_3words(lower_32_bits(owner->id), shape,
+					   ident->bind, bucket) %
+			      VIRTGPU_BO_IDENT_HEADS];
 }
 
 /* First freed first, also when an entry comes late from the other tier. */
@@ -212,13 +195,17 @@ static void virtgpu_bo_cache_link(struct virtgpu_bo_cache *cache,
 	entry->tier = tier;
 	if (tier == VIRTGPU_BO_TIER_RESOURCE) {
 		head = virtgpu_bo_cache_ident_head(cache, entry->owner,
-						   &entry->ident, entry->size);
+						   &entry->ident,
+						   entry->bucket);
 		list_add_tail(&entry->owner_link, &entry->owner->entries);
 	}
 	/* Last freed is handed out first: the rest may get old and go. */
 	list_add(&entry->bucket_link, head);
 	virtgpu_bo_cache_add_lru(&cache->lru[tier], entry);
-	list_add_tail(&entry->dirty_link, &cache->dirty);
+	if (!entry->zeroed)
+		list_add_tail(&entry->dirty_link, &cache->dirty);
+	else
+		INIT_LIST_HEAD(&entry->dirty_link);
 	cache->held_bytes[tier] += entry->size;
 	cache->held_bos[tier]++;
 }
@@ -322,10 +309,11 @@ virtgpu_bo_cache_oldest(struct virtgpu_bo_cache *cache)
 	return ktime_before(b->freed, a->freed) ? b : a;
 }
 
+/* Without the lock it is only a hint. */
 static u64 virtgpu_bo_cache_held(const struct virtgpu_bo_cache *cache)
 {
-	return cache->held_bytes[VIRTGPU_BO_TIER_RESOURCE] +
-	       cache->held_bytes[VIRTGPU_BO_TIER_PAGES];
+	return READ_ONCE(cache->held_bytes[VIRTGPU_BO_TIER_RESOURCE]) +
+	       READ_ONCE(cache->held_bytes[VIRTGPU_BO_TIER_PAGES]);
 }
 
 /* Evict the oldest until @size more bytes fit. */
@@ -344,36 +332,6 @@ static void virtgpu_bo_cache_make_room(struct virtgpu_bo_cache *cache, u64 size,
 	}
 }
 
-/**
- * virtgpu_bo_cache_active - whether freed BOs may enter
- * @cache: the cache
- *
- * May be called without the lock; the answer can then be old, and
- * virtgpu_bo_cache_put() has the last word.
- *
- * Returns: true if they may.
- */
-bool virtgpu_bo_cache_active(struct virtgpu_bo_cache *cache)
-{
-	return READ_ONCE(cache->enabled) && READ_ONCE(cache->timeout_ms) &&
-	       !READ_ONCE(cache->dead);
-}
-
-/**
- * virtgpu_bo_cache_fits - whether a BO of a size may enter
- * @cache: the cache
- * @size: bytes of backing
- *
- * Callable like virtgpu_bo_cache_active().
- *
- * Returns: true if it may.
- */
-bool virtgpu_bo_cache_fits(struct virtgpu_bo_cache *cache, u64 size)
-{
-	return size && size <= READ_ONCE(cache->max_bytes) &&
-	       virtgpu_bo_bucket(size) < VIRTGPU_BO_BUCKETS;
-}
-
 static bool virtgpu_bo_cache_admit(struct virtgpu_bo_cache *cache,
 				   struct virtgpu_bo_entry *entry,
 				   enum virtgpu_bo_tier tier)
@@ -389,71 +347,88 @@ static bool virtgpu_bo_cache_admit(struct virtgpu_bo_cache *cache,
 	return true;
 }
 
+/*
+ * Make room and release what had to go in the caller's context, so that a
+ * client which fills the cache pays what it would have paid for freeing.
+ */
+static void virtgpu_bo_cache_displace(struct virtgpu_bo_cache *cache, u64 size)
+{
+	struct list_head out[VIRTGPU_BO_TIERS];
+	enum virtgpu_bo_tier tier;
+
+	for (tier = 0; tier < VIRTGPU_BO_TIERS; tier++)
+		INIT_LIST_HEAD(&out[tier]);
+
+	spin_lock(&cache->lock);
+	virtgpu_bo_cache_make_room(cache, size, out);
+	spin_unlock(&cache->lock);
+
+	for (tier = VIRTGPU_BO_TIER_RESOURCE; tier < VIRTGPU_BO_TIERS; tier++)
+		virtgpu_bo_cache_release(cache, &out[tier], tier);
+}
+
 /**
  * virtgpu_bo_cache_put - take in a BO that nobody refers to any more
  * @cache: the cache
  * @entry: its entry, with @ident, @size, @freed, @res_id and @owner set; without
  *         an owner it can only be in the pages tier
  * @tier: into which tier; for the pages tier the host has let go of it
+ * @zeroed: nobody has written to its pages since they were last zero
  *
- * Older entries are evicted if @max_bytes asks for it.  Those of the resource
- * tier are released in the caller's context when he puts into the resource
- * tier, so that he pays what he would have paid for freeing his own; else by
- * the worker, because the host's answers are waited for by nobody else than the
- * caller then.
+ * Older entries are evicted if @max_bytes asks for it; commands are sent for
+ * that only when @tier is the resource tier.  Puts into the pages tier are made
+ * where the host's answers arrive: nobody else could make room in the ring.
  *
  * Returns: false if it was not taken and still is the caller's.
  */
 bool virtgpu_bo_cache_put(struct virtgpu_bo_cache *cache,
 			  struct virtgpu_bo_entry *entry,
-			  enum virtgpu_bo_tier tier)
+			  enum virtgpu_bo_tier tier, bool zeroed)
 {
-	bool direct = tier == VIRTGPU_BO_TIER_RESOURCE;
-	struct list_head out[VIRTGPU_BO_TIERS];
-	enum virtgpu_bo_tier t;
-
-	for (t = 0; t < VIRTGPU_BO_TIERS; t++)
-		INIT_LIST_HEAD(&out[t]);
+	if (tier == VIRTGPU_BO_TIER_RESOURCE &&
+	    virtgpu_bo_cache_held(cache) + entry->size >
+	    READ_ONCE(cache->max_bytes))
+		virtgpu_bo_cache_displace(cache, entry->size);
 
 	spin_lock(&cache->lock);
 	if (!virtgpu_bo_cache_admit(cache, entry, tier)) {
 		spin_unlock(&cache->lock);
 		return false;
 	}
-	virtgpu_bo_cache_make_room(cache, entry->size,
-				   direct ? out : cache->doomed);
+	virtgpu_bo_cache_make_room(cache, entry->size, cache->doomed);
 	virtgpu_bo_cache_kick(cache);
 	if (!entry->counted) {
 		entry->counted = true;
 		cache->stats.puts++;
 	}
 	entry->bucket = virtgpu_bo_bucket(entry->size);
-	entry->zeroed = false;
+	entry->zeroed = zeroed;
 	virtgpu_bo_cache_link(cache, entry, tier);
 	trace_bo_cache_put(cache, entry, tier, 0);
-	virtgpu_bo_cache_arm(cache, ktime_add_ms(ktime_get(), ZERO_DELAY_MS));
+	virtgpu_bo_cache_arm_expiry(cache);
+	if (!zeroed)
+		virtgpu_bo_cache_arm(cache, ktime_add_ms(ktime_get(),
+							 ZERO_DELAY_MS));
 	spin_unlock(&cache->lock);
-
-	for (t = VIRTGPU_BO_TIER_RESOURCE; t < VIRTGPU_BO_TIERS; t++)
-		virtgpu_bo_cache_release(cache, &out[t], t);
 	return true;
 }
 
-/* Whether a BO made as @have, of @size bytes, serves who asks for @want. */
-static bool virtgpu_bo_ident_serves(const struct virtgpu_bo_entry *have,
+/* Whether a BO serves who asks for @size bytes of @want. */
+static bool virtgpu_bo_cache_serves(const struct virtgpu_bo_entry *entry,
 				    const struct virtgpu_bo_ident *want,
 				    u64 size)
 {
-	struct virtgpu_bo_ident ident = have->ident;
+	const struct virtgpu_bo_ident *have = &entry->ident;
+	bool fits;
 
-	if (want->kind != VIRTGPU_BO_KIND_BUFFER)
-		return have->size == size &&
-		       !memcmp(&ident, want, sizeof(ident));
-	if (ident.width < want->width ||
-	    ident.width - want->width > want->width / 8)
-		return false;
-	ident.width = want->width;
-	return have->size >= size && !memcmp(&ident, want, sizeof(ident));
+	if (want->kind == VIRTGPU_BO_KIND_BUFFER)
+		fits = entry->size >= size && have->width >= want->width &&
+		       have->width - want->width <= want->width / 8;
+	else
+		fits = entry->size == size && have->width == want->width;
+	return fits && !memcmp(&have->kind, &want->kind,
+			       sizeof(*have) -
+			       offsetof(struct virtgpu_bo_ident, kind));
 }
 
 /* What is handed out is the taker's alone; only its pages may need work. */
@@ -496,10 +471,11 @@ virtgpu_bo_cache_take_resource(struct virtgpu_bo_cache *cache,
 	struct list_head *head;
 
 	spin_lock(&cache->lock);
-	head = virtgpu_bo_cache_ident_head(cache, owner, ident, size);
+	head = virtgpu_bo_cache_ident_head(cache, owner, ident,
+					   virtgpu_bo_bucket(size));
 	list_for_each_entry(entry, head, bucket_link) {
 		if (entry->owner == owner &&
-		    virtgpu_bo_ident_serves(entry, ident, size)) {
+		    virtgpu_bo_cache_serves(entry, ident, size)) {
 			found = entry;
 			virtgpu_bo_cache_hit(cache, found);
 			break;

@@ -9,10 +9,12 @@
 #ifndef VIRTGPU_BO_CACHE_H
 #define VIRTGPU_BO_CACHE_H
 
+#include <linux/bitops.h>
 #include <linux/bits.h>
 #include <linux/kref.h>
 #include <linux/ktime.h>
 #include <linux/list.h>
+#include <linux/mm.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/wait.h>
@@ -98,11 +100,11 @@ enum virtgpu_bo_reject {
 
 /**
  * struct virtgpu_bo_ident - what two BOs must agree on to be interchangeable
+ * @width: pixels; bytes of a buffer
  * @kind: which command creates it, a &enum virtgpu_bo_kind
  * @format: argument of RESOURCE_CREATE_2D and _3D, as are all that follow
  * @target: the kind of texture, or a buffer
  * @bind: what it may be used for
- * @width: pixels; bytes of a buffer
  * @height: pixels
  * @depth: pixels
  * @array_size: layers
@@ -110,14 +112,15 @@ enum virtgpu_bo_reject {
  * @nr_samples: samples a pixel
  * @flags: as they are
  *
- * There is no padding, so that identities compare as memory.
+ * There is no padding, so that identities compare as memory; @width, in which
+ * two buffers may differ, comes first.
  */
 struct virtgpu_bo_ident {
+	u32 width;
 	u32 kind;
 	u32 format;
 	u32 target;
 	u32 bind;
-	u32 width;
 	u32 height;
 	u32 depth;
 	u32 array_size;
@@ -316,15 +319,61 @@ struct virtgpu_bo_cache {
 	wait_queue_head_t wait;
 };
 
+/**
+ * virtgpu_bo_bucket - size class of a BO
+ * @size: bytes of backing, a multiple of the page size and not 0
+ *
+ * Returns: the class; it may be beyond the table (>= VIRTGPU_BO_BUCKETS).
+ */
+static inline unsigned int virtgpu_bo_bucket(u64 size)
+{
+	u64 pages = size >> PAGE_SHIFT;
+	unsigned int order;
+
+	if (pages < 8)
+		return pages;
+	order = fls64(pages) - 1;
+	return 8 + (order - 3) * 8 + ((pages >> (order - 3)) & 7);
+}
+
+/**
+ * virtgpu_bo_cache_active - whether freed BOs may enter
+ * @cache: the cache
+ *
+ * May be called without the lock; the answer can then be old, and
+ * virtgpu_bo_cache_put() has the last word.
+ *
+ * Returns: true if they may.
+ */
+static inline bool virtgpu_bo_cache_active(struct virtgpu_bo_cache *cache)
+{
+	return READ_ONCE(cache->enabled) && READ_ONCE(cache->timeout_ms) &&
+	       !READ_ONCE(cache->dead);
+}
+
+/**
+ * virtgpu_bo_cache_fits - whether a BO of a size may enter
+ * @cache: the cache
+ * @size: bytes of backing
+ *
+ * Callable like virtgpu_bo_cache_active().
+ *
+ * Returns: true if it may.
+ */
+static inline bool virtgpu_bo_cache_fits(struct virtgpu_bo_cache *cache,
+					 u64 size)
+{
+	return size && size <= READ_ONCE(cache->max_bytes) &&
+	       virtgpu_bo_bucket(size) < VIRTGPU_BO_BUCKETS;
+}
+
 int virtgpu_bo_cache_init(struct virtgpu_bo_cache *cache,
 			  const struct virtgpu_bo_cache_ops *ops, u32 dev);
 void virtgpu_bo_cache_fini(struct virtgpu_bo_cache *cache);
 
-bool virtgpu_bo_cache_active(struct virtgpu_bo_cache *cache);
-bool virtgpu_bo_cache_fits(struct virtgpu_bo_cache *cache, u64 size);
 bool virtgpu_bo_cache_put(struct virtgpu_bo_cache *cache,
 			  struct virtgpu_bo_entry *entry,
-			  enum virtgpu_bo_tier tier);
+			  enum virtgpu_bo_tier tier, bool zeroed);
 struct virtgpu_bo_entry *
 virtgpu_bo_cache_take_resource(struct virtgpu_bo_cache *cache,
 			       const struct virtgpu_bo_owner *owner,
@@ -359,7 +408,6 @@ void virtgpu_bo_cache_set_enabled(struct virtgpu_bo_cache *cache, bool on);
 void virtgpu_bo_cache_set_timeout(struct virtgpu_bo_cache *cache, u32 ms);
 void virtgpu_bo_cache_set_limit(struct virtgpu_bo_cache *cache, u64 bytes);
 
-unsigned int virtgpu_bo_bucket(u64 size);
 u64 virtgpu_bo_bucket_min(unsigned int bucket);
 
 struct virtgpu_bo_owner *virtgpu_bo_owner_new(u32 ctx_id);

@@ -3,13 +3,13 @@
 // and with it the CTX_ATTACH of the handle that follows.
 
 @create@
-expression list args;
+expression params, bo_ptr;
 @@
 virtio_gpu_gem_create(...)
 {
 <...
--virtio_gpu_object_create(args)
-+virtio_gpu_recycle_create(file, args)
+-virtio_gpu_object_create(vgdev, params, bo_ptr, NULL)
++virtio_gpu_recycle_create(file, vgdev, params, bo_ptr, false)
 ...>
 }
 

@@ -2,23 +2,30 @@
 // virtgpu_ioctl.c: what user space creates is recycled.
 
 @create@
+identifier fence, bo, params;
 expression list args;
 @@
 virtio_gpu_resource_create_ioctl(...)
 {
-<...
--virtio_gpu_object_create(args)
-+virtio_gpu_recycle_create(file, args)
-...>
+...
+-struct virtio_gpu_fence *fence;
+...
+-fence = virtio_gpu_fence_alloc(args);
+-if (!fence)
+-	return -ENOMEM;
+-ret = virtio_gpu_object_create(vgdev, &params, &bo, fence);
+-dma_fence_put(&fence->f);
++ret = virtio_gpu_recycle_create(file, vgdev, &params, &bo, true);
+...
 }
 
 @create_blob@
-expression list args;
+expression params, bo_ptr;
 @@
 virtio_gpu_resource_create_blob_ioctl(...)
 {
 <...
--virtio_gpu_object_create(args)
-+virtio_gpu_recycle_create(file, args)
+-virtio_gpu_object_create(vgdev, params, bo_ptr, NULL)
++virtio_gpu_recycle_create(file, vgdev, params, bo_ptr, false)
 ...>
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
-// virtgpu_object.c: a new BO may get old pages, a freed one may be kept.
+// virtgpu_object.c: a new BO may get old pages, a freed one may be kept; who
+// maps it may write to it.
 
 @alloc@
 expression dev, size;
@@ -40,3 +41,17 @@ virtio_gpu_resource_id_put(vgdev, bo->hw_res_handle);
 {
 ...
 }
+
+@mmap@
+@@
+struct drm_gem_object_funcs virtio_gpu_shmem_funcs = {
+-.mmap = drm_gem_shmem_object_mmap,
++.mmap = virtio_gpu_recycle_mmap,
+};
+
+@vmap@
+@@
+struct drm_gem_object_funcs virtio_gpu_shmem_funcs = {
+-.vmap = drm_gem_shmem_object_vmap,
++.vmap = virtio_gpu_recycle_vmap,
+};

@@ -256,6 +256,7 @@ bool virtio_gpu_recycle_open(struct drm_gem_object *obj)
 	first = !state->opened;
 	withheld = state->withheld;
 	state->opened = true;
+	state->lone = false;
 	state->withheld = false;
 	if (!first)
 		state->shared = true;
@@ -293,7 +294,7 @@ bool virtio_gpu_recycle_close(struct drm_gem_object *obj, struct drm_file *file)
 	struct virtio_gpu_recycle_bo *state = &bo->recycle;
 	struct virtio_gpu_device *vgdev = bo_to_vgdev(bo);
 	struct virtio_gpu_fpriv *vfpriv = file->driver_priv;
-	bool withhold;
+	bool withheld;
 
 	if (!virtgpu_bo_cache_active(to_cache(vgdev)) ||
 	    !state->entry.owner || state->entry.owner != vfpriv->bo_owner)
@@ -303,10 +304,12 @@ bool virtio_gpu_recycle_close(struct drm_gem_object *obj, struct drm_file *file)
 	/* An flink name goes with the last handle, but not before this. */
 	if (READ_ONCE(obj->name))
 		state->shared = true;
-	withhold = state->attached && !state->shared;
-	state->withheld = withhold;
+	state->lone = !state->shared;
+	/* A file may have no context, and then it was never attached. */
+	withheld = state->lone && state->attached;
+	state->withheld = withheld;
 	spin_unlock(&vgdev->recycle.state_lock);
-	return withhold;
+	return withheld;
 }
 
 /**
@@ -321,6 +324,7 @@ void virtio_gpu_recycle_share(struct drm_gem_object *obj)
 
 	spin_lock(&recycle->state_lock);
 	withheld = bo->recycle.withheld;
+	bo->recycle.lone = false;
 	bo->recycle.withheld = false;
 	bo->recycle.shared = true;
 	spin_unlock(&recycle->state_lock);
@@ -328,6 +332,64 @@ void virtio_gpu_recycle_share(struct drm_gem_object *obj)
 	/* Another thread may have closed its handle in between. */
 	if (withheld)
 		virtio_gpu_recycle_detach(bo);
+}
+
+/*
+ * Content: a BO that was neither mapped nor written to by the host need not be
+ * zeroed again.  The host writes when a context tells it to, in a command stream
+ * that names any resource attached to it, so every stream counts for every BO.
+ */
+
+/**
+ * virtio_gpu_recycle_mmap - user space maps a BO
+ * @obj: the BO
+ * @vma: where
+ *
+ * Returns: 0 or a negative error code.
+ */
+int virtio_gpu_recycle_mmap(struct drm_gem_object *obj,
+			    struct vm_area_struct *vma)
+{
+	gem_to_virtio_gpu_obj(obj)->recycle.mapped = true;
+	return drm_gem_shmem_object_mmap(obj, vma);
+}
+
+/**
+ * virtio_gpu_recycle_vmap - the kernel maps a BO
+ * @obj: the BO
+ * @map: where
+ *
+ * Returns: 0 or a negative error code.
+ */
+int virtio_gpu_recycle_vmap(struct drm_gem_object *obj, struct iosys_map *map)
+{
+	gem_to_virtio_gpu_obj(obj)->recycle.mapped = true;
+	return drm_gem_shmem_object_vmap(obj, map);
+}
+
+/**
+ * virtio_gpu_recycle_host_writes - the host gets a command that may write
+ * @vgdev: the device
+ */
+void virtio_gpu_recycle_host_writes(struct virtio_gpu_device *vgdev)
+{
+	atomic64_inc(&vgdev->recycle.host_writes);
+}
+
+static void virtio_gpu_recycle_mark_zero(struct virtio_gpu_object *bo)
+{
+	struct virtio_gpu_recycle *recycle = &bo_to_vgdev(bo)->recycle;
+
+	bo->recycle.mapped = false;
+	bo->recycle.host_writes = atomic64_read(&recycle->host_writes);
+}
+
+static bool virtio_gpu_recycle_is_zero(struct virtio_gpu_object *bo)
+{
+	struct virtio_gpu_recycle *recycle = &bo_to_vgdev(bo)->recycle;
+
+	return !bo->recycle.mapped &&
+	       bo->recycle.host_writes == atomic64_read(&recycle->host_writes);
 }
 
 /*
@@ -375,10 +437,11 @@ virtio_gpu_recycle_reuse(struct virtio_gpu_device *vgdev,
 	bo = entry_to_bo(entry);
 	/*
 	 * Nobody else can refer to it: no handle, no mapping, no name, no
-	 * dma-buf and no fence were left when it was put.  It is still attached
-	 * to the owner's context, which virtio_gpu_recycle_open() wants to know.
+	 * dma-buf and no fence were left when it was put.  If it is still
+	 * attached to the owner's context, virtio_gpu_recycle_open() will tell.
 	 */
 	bo->recycle.opened = false;
+	virtio_gpu_recycle_mark_zero(bo);
 	kref_init(&bo->base.base.refcount);
 	*bo_ptr = bo;
 	return true;
@@ -395,14 +458,32 @@ static bool virtio_gpu_recycle_make_room(struct virtio_gpu_device *vgdev)
 	return virtgpu_bo_cache_flush(cache) != -ERESTARTSYS;
 }
 
+static int
+virtio_gpu_recycle_create_new(struct virtio_gpu_device *vgdev,
+			      struct virtio_gpu_object_params *params,
+			      struct virtio_gpu_object **bo_ptr, bool fenced)
+{
+	struct virtio_gpu_fence *fence;
+	int ret;
+
+	if (!fenced)
+		return virtio_gpu_object_create(vgdev, params, bo_ptr, NULL);
+
+	fence = virtio_gpu_fence_alloc(vgdev, vgdev->fence_drv.context, 0);
+	if (!fence)
+		return -ENOMEM;
+	ret = virtio_gpu_object_create(vgdev, params, bo_ptr, fence);
+	dma_fence_put(&fence->f);
+	return ret;
+}
+
 /**
  * virtio_gpu_recycle_create - create a BO, or hand one out again
  * @file: for whom
  * @vgdev: the device
  * @params: as for virtio_gpu_object_create()
  * @bo_ptr: where the BO goes, with one reference
- * @fence: as for virtio_gpu_object_create(); not emitted when no command was
- *         needed
+ * @fenced: whether a new BO shall be busy until the host has created it
  *
  * When memory is short the cache gives up what it holds before it says so.
  *
@@ -411,8 +492,7 @@ static bool virtio_gpu_recycle_make_room(struct virtio_gpu_device *vgdev)
 int virtio_gpu_recycle_create(struct drm_file *file,
 			      struct virtio_gpu_device *vgdev,
 			      struct virtio_gpu_object_params *params,
-			      struct virtio_gpu_object **bo_ptr,
-			      struct virtio_gpu_fence *fence)
+			      struct virtio_gpu_object **bo_ptr, bool fenced)
 {
 	struct virtio_gpu_fpriv *vfpriv = file->driver_priv;
 	struct virtgpu_bo_owner *owner = vfpriv ? vfpriv->bo_owner : NULL;
@@ -428,13 +508,15 @@ int virtio_gpu_recycle_create(struct drm_file *file,
 	    virtio_gpu_recycle_reuse(vgdev, owner, &ident, size, bo_ptr))
 		return 0;
 
-	ret = virtio_gpu_object_create(vgdev, params, bo_ptr, fence);
+	ret = virtio_gpu_recycle_create_new(vgdev, params, bo_ptr, fenced);
 	if ((ret == -ENOMEM || ret == -ENOSPC) &&
 	    virtio_gpu_recycle_make_room(vgdev))
-		ret = virtio_gpu_object_create(vgdev, params, bo_ptr, fence);
+		ret = virtio_gpu_recycle_create_new(vgdev, params, bo_ptr,
+						    fenced);
 	if (ret)
 		return ret;
 
+	virtio_gpu_recycle_mark_zero(*bo_ptr);
 	entry = &(*bo_ptr)->recycle.entry;
 	entry->ident = ident;
 	if (owner) {
@@ -538,7 +620,7 @@ virtio_gpu_recycle_judge_resource(struct virtio_gpu_device *vgdev,
 		return VIRTGPU_BO_REJECT_CUSTOM;
 	if (bo->recycle.shared)
 		return VIRTGPU_BO_REJECT_SHARED;
-	if (!entry->owner || !bo->recycle.withheld ||
+	if (!entry->owner || !bo->recycle.lone ||
 	    READ_ONCE(entry->owner->closed))
 		return VIRTGPU_BO_REJECT_OWNER;
 	if (virtio_gpu_recycle_refused(&vgdev->recycle, bo->hw_res_handle))
@@ -575,7 +657,8 @@ bool virtio_gpu_recycle_free(struct virtio_gpu_object *bo)
 		reject = virtio_gpu_recycle_judge_resource(vgdev, bo);
 		if (reject == VIRTGPU_BO_REJECT_NONE) {
 			if (virtgpu_bo_cache_put(cache, entry,
-						 VIRTGPU_BO_TIER_RESOURCE))
+						 VIRTGPU_BO_TIER_RESOURCE,
+						 virtio_gpu_recycle_is_zero(bo)))
 				return true;
 			/* Its file was closed since we looked. */
 			reject = VIRTGPU_BO_REJECT_OWNER;
@@ -616,7 +699,8 @@ void virtio_gpu_recycle_released(struct virtio_gpu_device *vgdev,
 	} else {
 		virtgpu_bo_cache_released(cache, entry);
 		virtio_gpu_recycle_forget(vgdev, entry->res_id);
-		if (virtgpu_bo_cache_put(cache, entry, VIRTGPU_BO_TIER_PAGES))
+		if (virtgpu_bo_cache_put(cache, entry, VIRTGPU_BO_TIER_PAGES,
+					 false))
 			return;
 		virtgpu_bo_cache_lost(cache, entry, VIRTGPU_BO_EVICT_LIMIT);
 	}

@@ -14,20 +14,23 @@ struct drm_file;
 struct drm_gem_object;
 struct drm_gem_shmem_object;
 struct drm_minor;
+struct iosys_map;
 struct virtio_gpu_ctrl_hdr;
 struct virtio_gpu_device;
-struct virtio_gpu_fence;
 struct virtio_gpu_fpriv;
 struct virtio_gpu_object;
 struct virtio_gpu_object_params;
 struct virtio_gpu_vbuffer;
+struct vm_area_struct;
 
 /**
  * struct virtio_gpu_recycle_bo - what recycling needs to know of a BO
  *
  * A BO whose only handle is closed stays attached to its owner's context: the
  * CTX_DETACH is withheld, so that the BO is free at once and comes back without
- * a command.  The four flags are protected by &virtio_gpu_recycle.state_lock.
+ * a command.  The first five flags are protected by
+ * &virtio_gpu_recycle.state_lock; the last two members by there being one user
+ * when they are reset and none when they are looked at.
  */
 struct virtio_gpu_recycle_bo {
 	/** @entry: its place in the cache */
@@ -38,8 +41,14 @@ struct virtio_gpu_recycle_bo {
 	bool shared;
 	/** @attached: CTX_ATTACH was sent for its owner's context */
 	bool attached;
-	/** @withheld: its handle is closed and CTX_DETACH was not sent */
+	/** @lone: its only handle is closed and nobody else knows it */
+	bool lone;
+	/** @withheld: of that handle, CTX_DETACH was not sent */
 	bool withheld;
+	/** @mapped: the guest could write to its pages since they were zero */
+	bool mapped;
+	/** @host_writes: &virtio_gpu_recycle.host_writes when they were zero */
+	u64 host_writes;
 };
 
 /**
@@ -50,6 +59,8 @@ struct virtio_gpu_recycle {
 	struct virtgpu_bo_cache cache;
 	/** @state_lock: for the flags of BOs; innermost */
 	spinlock_t state_lock;
+	/** @host_writes: commands sent by which the host may write to pages */
+	atomic64_t host_writes;
 	/** @refused: ids of resources that the host did not create or attach */
 	struct xarray refused;
 	/** @refusal_lost: such an id could not be stored, so no BO is trusted */
@@ -76,12 +87,17 @@ bool virtio_gpu_recycle_close(struct drm_gem_object *obj,
 			      struct drm_file *file);
 void virtio_gpu_recycle_share(struct drm_gem_object *obj);
 
+/* content */
+int virtio_gpu_recycle_mmap(struct drm_gem_object *obj,
+			    struct vm_area_struct *vma);
+int virtio_gpu_recycle_vmap(struct drm_gem_object *obj, struct iosys_map *map);
+void virtio_gpu_recycle_host_writes(struct virtio_gpu_device *vgdev);
+
 /* BO */
 int virtio_gpu_recycle_create(struct drm_file *file,
 			      struct virtio_gpu_device *vgdev,
 			      struct virtio_gpu_object_params *params,
-			      struct virtio_gpu_object **bo_ptr,
-			      struct virtio_gpu_fence *fence);
+			      struct virtio_gpu_object **bo_ptr, bool fenced);
 struct drm_gem_shmem_object *
 virtio_gpu_recycle_alloc(struct virtio_gpu_device *vgdev,
 			 const struct virtio_gpu_object_params *params);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
-// virtgpu_vq.c: the host's answers that recycling waits for.
+// virtgpu_vq.c: the host's answers that recycling waits for, and the commands
+// by which it may write to the guest's pages.
 
 @released@
 @@
@@ -18,5 +19,25 @@ virtio_gpu_dequeue_ctrl_func(...)
 <...
 cmd = virtio_gpu_vbuf_ctrl_hdr(entry);
 +virtio_gpu_recycle_host_error(vgdev, cmd);
+...>
+}
+
+@submit@
+@@
+virtio_gpu_cmd_submit(...)
+{
+<...
+cmd_p->hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_SUBMIT_3D);
++virtio_gpu_recycle_host_writes(vgdev);
+...>
+}
+
+@transfer_from_host@
+@@
+virtio_gpu_cmd_transfer_from_host_3d(...)
+{
+<...
+cmd_p->hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D);
++virtio_gpu_recycle_host_writes(vgdev);
 ...>
 }
