@@ -62,7 +62,7 @@ root=$1 user=$2 group=$3 groups=$4; shift 4
 mount --make-rprivate /
 while [ "$1" != -- ]; do
 	mkdir -p "$root$2"
-	mount --bind "$1" "$root$2"
+	mount --rbind "$1" "$root$2"
 	shift 2
 done
 shift
