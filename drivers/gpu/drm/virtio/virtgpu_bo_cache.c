@@ -568,27 +568,45 @@ void virtgpu_bo_cache_release_begin(struct virtgpu_bo_cache *cache,
 }
 
 /**
- * virtgpu_bo_cache_released - the host has let go of a BO, or never will
+ * virtgpu_bo_cache_release_take - the host has let go of a BO, or never will
  * @cache: the cache
- * @entry: its entry; nothing happens if it was not being released
- *
- * To be called before the BO is freed or put into the pages tier.  It takes no
- * lock but the cache's and sends nothing: the host's answers arrive by it.
+ * @entry: its entry; it may not have been on its way to the host at all
+ * @release: for virtgpu_bo_cache_release_end(), when the entry may be gone
  */
-void virtgpu_bo_cache_released(struct virtgpu_bo_cache *cache,
-			       struct virtgpu_bo_entry *entry)
+void virtgpu_bo_cache_release_take(struct virtgpu_bo_cache *cache,
+				   struct virtgpu_bo_entry *entry,
+				   struct virtgpu_bo_release *release)
 {
+	*release = (struct virtgpu_bo_release) {};
 	if (!entry->releasing)
+		return;
+	trace_bo_cache_retire(cache, entry, VIRTGPU_BO_TIER_NONE, 0);
+	release->bytes = entry->size;
+	release->windowed = entry->windowed;
+	entry->releasing = false;
+	entry->windowed = false;
+}
+
+/**
+ * virtgpu_bo_cache_release_end - a BO that was being released is not any more
+ * @cache: the cache
+ * @release: as virtgpu_bo_cache_release_take() filled it in
+ *
+ * To be called when its pages are free, or before they enter the pages tier.  It
+ * takes no lock but the cache's and sends nothing: the host's answers arrive by
+ * it.
+ */
+void virtgpu_bo_cache_release_end(struct virtgpu_bo_cache *cache,
+				  const struct virtgpu_bo_release *release)
+{
+	if (!release->bytes)
 		return;
 
 	spin_lock(&cache->lock);
-	trace_bo_cache_retire(cache, entry, VIRTGPU_BO_TIER_NONE, 0);
-	entry->releasing = false;
-	cache->release_bytes -= entry->size;
+	cache->release_bytes -= release->bytes;
 	cache->release_bos--;
 	cache->release_done++;
-	if (entry->windowed) {
-		entry->windowed = false;
+	if (release->windowed) {
 		cache->window--;
 		if (cache->window <= WINDOW_REFILL)
 			virtgpu_bo_cache_kick(cache);

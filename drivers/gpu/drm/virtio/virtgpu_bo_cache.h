@@ -207,6 +207,16 @@ struct virtgpu_bo_entry {
 };
 
 /**
+ * struct virtgpu_bo_release - what remains to be counted when a BO is gone
+ * @bytes: its backing, 0 if it was not being released
+ * @windowed: see &virtgpu_bo_entry.windowed
+ */
+struct virtgpu_bo_release {
+	u64 bytes;
+	bool windowed;
+};
+
+/**
  * struct virtgpu_bo_cache_ops - what the store asks of the driver
  *
  * All of them are called in process context with no lock held.
@@ -214,9 +224,9 @@ struct virtgpu_bo_entry {
 struct virtgpu_bo_cache_ops {
 	/**
 	 * @release: the entry is out of the cache.  From the resource tier
-	 * (@tier) the host must be told, and virtgpu_bo_cache_released() called
-	 * when it has answered; from the pages tier the pages are freed and
-	 * virtgpu_bo_cache_released() called before it returns.
+	 * (@tier) the host must be told, and virtgpu_bo_cache_release_end()
+	 * called some time after it has answered; from the pages tier the
+	 * pages are freed and that called before it returns.
 	 */
 	void (*release)(struct virtgpu_bo_cache *cache,
 			struct virtgpu_bo_entry *entry,
@@ -388,8 +398,11 @@ void virtgpu_bo_cache_rejected(struct virtgpu_bo_cache *cache,
 
 void virtgpu_bo_cache_release_begin(struct virtgpu_bo_cache *cache,
 				    struct virtgpu_bo_entry *entry);
-void virtgpu_bo_cache_released(struct virtgpu_bo_cache *cache,
-			       struct virtgpu_bo_entry *entry);
+void virtgpu_bo_cache_release_take(struct virtgpu_bo_cache *cache,
+				   struct virtgpu_bo_entry *entry,
+				   struct virtgpu_bo_release *release);
+void virtgpu_bo_cache_release_end(struct virtgpu_bo_cache *cache,
+				  const struct virtgpu_bo_release *release);
 void virtgpu_bo_cache_lost(struct virtgpu_bo_cache *cache,
 			   struct virtgpu_bo_entry *entry,
 			   enum virtgpu_bo_evict reason);

@@ -25,13 +25,18 @@ if (bo->created) { ... }
 }
 
 @cleanup@
+identifier vgdev;
+expression dev_private;
 @@
 virtio_gpu_cleanup_object(...)
 {
+struct virtio_gpu_device *vgdev = dev_private;
++struct virtgpu_bo_release release;
 ...
-+virtio_gpu_recycle_cleanup(bo);
++virtio_gpu_recycle_cleanup(bo, &release);
 virtio_gpu_resource_id_put(vgdev, bo->hw_res_handle);
 ...
++virtio_gpu_recycle_cleaned(vgdev, &release);
 }
 
 @id_put@

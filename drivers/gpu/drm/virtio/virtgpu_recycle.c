@@ -26,6 +26,7 @@
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
+#include <linux/shmem_fs.h>
 
 #include <drm/drm_file.h>
 #include <drm/drm_managed.h>
@@ -686,6 +687,7 @@ void virtio_gpu_recycle_released(struct virtio_gpu_device *vgdev,
 	const struct virtio_gpu_ctrl_hdr *resp = (void *)vbuf->resp_buf;
 	struct virtgpu_bo_cache *cache = to_cache(vgdev);
 	struct virtgpu_bo_entry *entry = &bo->recycle.entry;
+	struct virtgpu_bo_release release;
 
 	if (!entry->keep_pages || !virtgpu_bo_cache_active(cache)) {
 		virtgpu_bo_cache_lost(cache, entry, READ_ONCE(cache->dead) ?
@@ -697,7 +699,8 @@ void virtio_gpu_recycle_released(struct virtio_gpu_device *vgdev,
 					  VIRTGPU_BO_REJECT_REFUSED);
 		virtgpu_bo_cache_lost(cache, entry, VIRTGPU_BO_EVICT_REFUSED);
 	} else {
-		virtgpu_bo_cache_released(cache, entry);
+		virtgpu_bo_cache_release_take(cache, entry, &release);
+		virtgpu_bo_cache_release_end(cache, &release);
 		virtio_gpu_recycle_forget(vgdev, entry->res_id);
 		if (virtgpu_bo_cache_put(cache, entry, VIRTGPU_BO_TIER_PAGES,
 					 false))
@@ -707,19 +710,47 @@ void virtio_gpu_recycle_released(struct virtio_gpu_device *vgdev,
 	virtio_gpu_cleanup_object(bo);
 }
 
+/*
+ * Take the pages out of the page cache, so that they are free when the driver
+ * unpins them.  The last fput() of a worker would do so a little later, and who
+ * purges, or needs memory for a new BO, could not wait for that.
+ */
+static void virtio_gpu_recycle_drop_pages(struct virtio_gpu_object *bo)
+{
+	struct file *filp = bo->base.base.filp;
+
+	if (virtio_gpu_is_shmem(bo) && filp)
+		shmem_truncate_range(file_inode(filp), 0, (loff_t)-1);
+}
+
 /**
  * virtio_gpu_recycle_cleanup - a BO is being freed for good
  * @bo: the BO
+ * @release: for virtio_gpu_recycle_cleaned(), when it is
  */
-void virtio_gpu_recycle_cleanup(struct virtio_gpu_object *bo)
+void virtio_gpu_recycle_cleanup(struct virtio_gpu_object *bo,
+				struct virtgpu_bo_release *release)
 {
 	struct virtio_gpu_device *vgdev = bo_to_vgdev(bo);
 	struct virtgpu_bo_entry *entry = &bo->recycle.entry;
 
 	virtio_gpu_recycle_forget(vgdev, bo->hw_res_handle);
 	virtgpu_bo_cache_lost(to_cache(vgdev), entry, VIRTGPU_BO_EVICT_DRAIN);
-	virtgpu_bo_cache_released(to_cache(vgdev), entry);
+	virtgpu_bo_cache_release_take(to_cache(vgdev), entry, release);
 	virtgpu_bo_owner_put(entry->owner);
+	if (release->bytes)
+		virtio_gpu_recycle_drop_pages(bo);
+}
+
+/**
+ * virtio_gpu_recycle_cleaned - a BO was freed for good
+ * @vgdev: the device
+ * @release: from virtio_gpu_recycle_cleanup()
+ */
+void virtio_gpu_recycle_cleaned(struct virtio_gpu_device *vgdev,
+				const struct virtgpu_bo_release *release)
+{
+	virtgpu_bo_cache_release_end(to_cache(vgdev), release);
 }
 
 /**

@@ -105,7 +105,10 @@ bool virtio_gpu_recycle_free(struct virtio_gpu_object *bo);
 void virtio_gpu_recycle_released(struct virtio_gpu_device *vgdev,
 				 struct virtio_gpu_vbuffer *vbuf,
 				 struct virtio_gpu_object *bo);
-void virtio_gpu_recycle_cleanup(struct virtio_gpu_object *bo);
+void virtio_gpu_recycle_cleanup(struct virtio_gpu_object *bo,
+				struct virtgpu_bo_release *release);
+void virtio_gpu_recycle_cleaned(struct virtio_gpu_device *vgdev,
+				const struct virtgpu_bo_release *release);
 void virtio_gpu_recycle_host_error(struct virtio_gpu_device *vgdev,
 				   const struct virtio_gpu_ctrl_hdr *cmd);
 
