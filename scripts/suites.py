@@ -105,7 +105,8 @@ def become_root():
     # setpriv: when somebody kills sudo we must not be left behind.
     os.execvp("sudo", [
         "sudo", f"XDG_CACHE_HOME={CACHE.parent}",
-        "setpriv", "--pdeathsig", "KILL", sys.executable] + sys.argv)
+        "setpriv", "--pdeathsig", "KILL",
+        sys.executable, "-B", *sys.argv])
 
 
 def signals_raise():
