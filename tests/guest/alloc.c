@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The cache never makes an allocation fail: what it holds is given up before
+ * a create is refused. Shown in a memory cgroup, where "full" is exact: BO
+ * pages are charged to who creates them and stay charged while cached.
+ */
+#include "virtgpu.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define GROUP "/sys/fs/cgroup/bo-cache-test"
+#define LIMIT (96 * MIB)
+#define SMALL (2 * MIB)
+#define LARGE (3 * MIB)			/* another bucket, beyond 1/8 */
+
+static void put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	must(fd >= 0);
+	must(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	close(fd);
+}
+
+static void join_group(void)
+{
+	char text[32];
+
+	put("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	must(!mkdir(GROUP, 0755) || errno == EEXIST);
+	snprintf(text, sizeof(text), "%llu", LIMIT);
+	put(GROUP "/memory.max", text);
+	put(GROUP "/cgroup.procs", "0");
+}
+
+/*
+ * Creates BOs until one fails. As large ones are asked for, each is as
+ * likely to be refused by stock: the count is what is compared.
+ */
+static int fill_group(int fd, uint32_t bytes, struct bo *bo, int max)
+{
+	shape_t shape = buffer(bytes);
+	int n = 0;
+
+	while (n < max && !try_bo_create(fd, &shape, &bo[n]))
+		n++;
+	return n;
+}
+
+/* In a process of its own, so that its charge ends with it; -> BOs */
+static int large_after_small(void)
+{
+	struct bo bo[LIMIT / SMALL];
+	int status, pid = fork();
+
+	must(pid >= 0);
+	if (!pid) {
+		int fd, n;
+
+		join_group();
+		fd = render_open();
+		n = fill_group(fd, SMALL, bo, LIMIT / SMALL * 3 / 4);
+		while (n--) {
+			bo_wait(&bo[n]);
+			bo_close(&bo[n]);
+		}
+		_exit(fill_group(fd, LARGE, bo, ARRAY_SIZE(bo)));
+	}
+	must(waitpid(pid, &status, 0) == pid);
+	must(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/*
+ * Catches: a failed allocation returned to the client while the cache holds
+ * what it needs. The control is that with the cache off the group does fill
+ * up, and that with it on the cache had to be emptied for it.
+ */
+static void a_full_group_gets_what_is_cached(void **state)
+{
+	uint64_t purged;
+	int off, on;
+
+	(void)state;
+	need_virgl();
+	need_cache();
+	knob_write("max_bytes", 128 * MIB);
+	knob_write("timeout_ms", 60000);
+	knob_write("enabled", 0);
+	off = large_after_small();
+	wait_for_rest();
+	knob_write("enabled", 1);
+	purged = stat_of("purged_alloc");
+	on = large_after_small();
+	purged = stat_of("purged_alloc") - purged;
+	printf("# %llu MiB group: %d BOs with the cache off, %d on; "
+	       "%llu entries given up for it\n", LIMIT / MIB, off, on,
+	       (unsigned long long)purged);
+	assert_true(off > 0 && off <= (int)(LIMIT / LARGE));
+	assert_true(purged > 0);
+	assert_true(on >= off);
+	assert_counters_add_up();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test(a_full_group_gets_what_is_cached),
+	};
+
+	return run(tests);
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The cache goes to zero by itself: timeout_ms after the last free nothing
+ * is left of it in guest or host, and nothing of it runs any more.
+ */
+#include "virtgpu.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define TIMEOUT_MS 1000
+#define GONE_MS 1250			/* the contract's figure */
+#define BOS 32
+#define BO_BYTES (512 * KIB)
+/* Others' shmem (journals, sockets) may come and go by this much */
+#define SHMEM_NOISE_KIB 256
+
+/* The contract's figure is for an idle machine; an emulated one may add */
+static unsigned int gone_ms(void)
+{
+	const char *slack = getenv("VIRTGPU_TEST_SLACK_MS");
+
+	return GONE_MS + (slack ? atoi(slack) : 0);
+}
+
+/*
+ * Frees as a client does: half of the BOs are its own (tier 1), half have
+ * been shared (tier 2 on every device).
+ */
+static void fill(int fd)
+{
+	struct bo bo[BOS];
+
+	for (int i = 0; i < BOS; i++) {
+		bo[i] = has_virgl() ? bo_create(fd, buffer(BO_BYTES)) :
+				      bo_dumb(fd, 512, BO_BYTES / 2048);
+		if (i & 1)
+			close(bo_export(&bo[i]));
+	}
+	for (int i = 0; i < BOS; i++) {
+		bo_wait(&bo[i]);
+		bo_close(&bo[i]);
+	}
+}
+
+static void be_client(void *arg)
+{
+	(void)arg;
+	fill(card_open());
+}
+
+static void assert_all_gone(uint64_t freed, uint64_t shmem)
+{
+	uint64_t read;
+	int64_t more;
+
+	sleep_until_ms(freed + gone_ms());
+	assert_int_equal(held_bos(), 0);
+	assert_int_equal(held_bytes(), 0);
+	assert_int_equal(stat_of("release_bos"), 0);
+	assert_int_equal(stat_of("release_bytes"), 0);
+	more = shmem_kib() - shmem;
+	read = now_ms() - freed;
+	printf("# %llu ms after the last free: %lld KiB of shmem more\n",
+	       (unsigned long long)read, (long long)more);
+	assert_true(labs(more) <= SHMEM_NOISE_KIB);
+}
+
+/* What state a client is in after it freed everything */
+enum after { SLEEPS, STOPPED, EXITED, KILLED };
+
+static void client_frees_then(enum after after)
+{
+	uint64_t shmem = shmem_kib(), freed;
+	struct client client;
+	struct commands c;
+
+	commands_start();
+	client = client_ready(be_client, NULL);
+	freed = now_ms();
+	/* the control: there is something that can go away */
+	assert_true(held_bytes() >= BOS / 2 * BO_BYTES);
+	assert_true(shmem_kib() - shmem >= BOS / 2 * BO_BYTES / KIB);
+	if (after == STOPPED)
+		client_stop(&client);
+	if (after == EXITED)
+		client_exit(&client);
+	if (after == KILLED)
+		client_kill(&client);
+	assert_all_gone(freed, shmem);
+	c = commands_stop();
+	printf("# %u creates, %u unrefs\n", c.creates, c.unrefs);
+	assert_true(c.creates > 0);
+	assert_int_equal(c.creates, c.unrefs);
+	if (after == SLEEPS || after == STOPPED)
+		client_kill(&client);
+	assert_counters_add_up();
+}
+
+/* Catches: expiry that waits for the owner's next ioctl, as Mesa's does */
+static void gone_while_the_client_sleeps(void **state)
+{
+	(void)state;
+	need_cache();
+	client_frees_then(SLEEPS);
+}
+
+/* Catches: expiry that needs the owner to run */
+static void gone_while_the_client_is_stopped(void **state)
+{
+	(void)state;
+	need_cache();
+	client_frees_then(STOPPED);
+}
+
+/* Catches: a demoted entry whose time starts again, or that is forgotten */
+static void gone_after_the_client_exited(void **state)
+{
+	(void)state;
+	need_cache();
+	client_frees_then(EXITED);
+}
+
+static void gone_after_the_client_was_killed(void **state)
+{
+	(void)state;
+	need_cache();
+	client_frees_then(KILLED);
+}
+
+/* Catches: a timer armed for the youngest entry, put off by every free */
+static void an_old_entry_goes_while_others_come(void **state)
+{
+	shape_t busy = buffer(8 * KIB);
+	int fd = render_open();
+	uint64_t end;
+	struct bo bo;
+
+	(void)state;
+	need_virgl();
+	need_cache();
+	bo = bo_create(fd, buffer(4 * MIB));
+	bo_wait(&bo);
+	bo_close(&bo);
+	end = now_ms() + gone_ms();
+	assert_true(held_bytes() >= 4 * MIB);
+	while (now_ms() < end)
+		bo_cycle(fd, busy);
+	assert_true(held_bytes() < 4 * MIB);
+	close(fd);
+}
+
+/* Catches: an entry dropped before its time, a timer armed too early */
+static void an_entry_stays_for_its_time(void **state)
+{
+	shape_t shape = buffer(256 * KIB);
+	int fd = render_open();
+	struct bo bo;
+	uint32_t res;
+
+	(void)state;
+	need_virgl();
+	need_cache();
+	knob_write("timeout_ms", 20000);
+	bo = bo_create(fd, shape);
+	bo_wait(&bo);
+	res = bo.res;
+	bo_close(&bo);
+	sleep_ms(2 * TIMEOUT_MS);
+	bo = bo_create(fd, shape);
+	assert_int_equal(bo.res, res);
+	bo_close(&bo);
+	close(fd);
+}
+
+/*
+ * Catches: a timer that stays armed, or polls, on an empty cache. The watch
+ * sees every work of the driver's, so it needs no name; the control is that
+ * it sees the expiry itself.
+ */
+static void an_empty_cache_does_not_wake(void **state)
+{
+	int fd = card_open();
+
+	(void)state;
+	need_cache();
+	works_start();			/* the first takes long */
+	works_stop();
+	knob_write("timeout_ms", 2 * TIMEOUT_MS);
+	fill(fd);
+	wait_for_rest();
+	assert_true(held_bos() > 0);
+	works_start();
+	wait_until(!held_bos());
+	assert_true(works_stop() > 0);
+	wait_for_rest();
+	works_start();
+	sleep_ms(5 * TIMEOUT_MS);
+	assert_int_equal(works_stop(), 0);
+	close(fd);
+}
+
+/* Catches: entries left when the clock is turned forward under them */
+static void a_shorter_timeout_holds_at_once(void **state)
+{
+	int fd = card_open();
+
+	(void)state;
+	need_cache();
+	knob_write("timeout_ms", 60000);
+	fill(fd);
+	wait_for_rest();
+	assert_true(held_bos() > 0);
+	knob_write("timeout_ms", TIMEOUT_MS);
+	sleep_ms(gone_ms());
+	assert_int_equal(held_bos(), 0);
+	close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test(gone_while_the_client_sleeps),
+		test(gone_while_the_client_is_stopped),
+		test(gone_after_the_client_exited),
+		test(gone_after_the_client_was_killed),
+		test(an_old_entry_goes_while_others_come),
+		test(an_entry_stays_for_its_time),
+		test(an_empty_cache_does_not_wake),
+		test(a_shorter_timeout_holds_at_once),
+	};
+
+	return run(tests);
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Counts of trace events, taken in an instance of our own so that nobody
+ * else's tracing is disturbed.
+ */
+#include "virtgpu.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/virtio_gpu.h>
+#include <tracefs.h>
+
+#define QUIET_MS 100			/* longer than a worker's turn */
+
+struct trace {
+	struct tracefs_instance *instance;
+	struct tep_handle *tep;
+};
+
+static void trace_open(struct trace *t, const char *system)
+{
+	const char *systems[] = { system, NULL };
+	char name[64];
+
+	snprintf(name, sizeof(name), "bo-cache-test-%s-%d", system, getpid());
+	t->instance = tracefs_instance_create(name);
+	must(t->instance);
+	must(tracefs_instance_file_write(t->instance, "buffer_size_kb",
+					 "4096") > 0);
+	t->tep = tracefs_local_events_system(NULL, systems);
+	must(t->tep);
+}
+
+static void trace_close(struct trace *t)
+{
+	tep_free(t->tep);
+	tracefs_instance_destroy(t->instance);
+	tracefs_instance_free(t->instance);
+}
+
+typedef int (*trace_fn)(struct tep_event *, struct tep_record *, int, void *);
+
+/* Hands over what has been traced since the last call */
+static void trace_read(struct trace *t, trace_fn fn, void *arg)
+{
+	tracefs_iterate_raw_events(t->tep, t->instance, NULL, 0, fn, arg);
+}
+
+static uint64_t field(struct tep_event *event, struct tep_record *record,
+		      const char *name)
+{
+	unsigned long long value;
+
+	must(!tep_get_field_val(NULL, event, name, record, &value, 1));
+	return value;
+}
+
+/* Commands on the control queue */
+
+struct tally {
+	struct commands c;
+	unsigned int answers;
+	bool news;
+	bool lost;
+};
+
+static struct tally tally;
+static struct trace commands;		/* opened once: that takes long */
+
+static void count_command(struct commands *c, uint16_t type)
+{
+	if (c->len < ARRAY_SIZE(c->type))
+		c->type[c->len++] = type;
+	c->all++;
+	switch (type) {
+	case VIRTIO_GPU_CMD_RESOURCE_CREATE_2D:
+	case VIRTIO_GPU_CMD_RESOURCE_CREATE_3D:
+	case VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB:
+		c->creates++;
+		break;
+	case VIRTIO_GPU_CMD_RESOURCE_UNREF:
+		c->unrefs++;
+		break;
+	case VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING:
+		c->attaches++;
+		break;
+	case VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE:
+		c->ctx_attaches++;
+		break;
+	case VIRTIO_GPU_CMD_CTX_DETACH_RESOURCE:
+		c->ctx_detaches++;
+		break;
+	}
+}
+
+static int on_command(struct tep_event *event, struct tep_record *record,
+		      int cpu, void *arg)
+{
+	struct tally *t = arg;
+	unsigned int type;
+
+	(void)cpu;
+	if (record->missed_events)
+		t->lost = true;
+	if (field(event, record, "vq"))
+		return 0;			/* the cursor's */
+	type = field(event, record, "type");
+	t->news = true;
+	if (!strcmp(event->name, "virtio_gpu_cmd_queue")) {
+		count_command(&t->c, type);
+		return 0;
+	}
+	t->answers++;
+	if (type >= 0x1200 && type < 0x1300) {
+		if (!t->c.errors++)
+			t->c.first_error = type;
+	}
+	return 0;
+}
+
+/* Reads until nothing has happened for a while */
+static void drain_commands(void)
+{
+	do {
+		tally.news = false;
+		sleep_ms(QUIET_MS);
+		trace_read(&commands, on_command, &tally);
+	} while (tally.news);
+}
+
+static void commands_close(void)
+{
+	trace_close(&commands);
+}
+
+void commands_start(void)
+{
+	if (!commands.instance) {
+		trace_open(&commands, "virtio_gpu");
+		atexit(commands_close);
+	}
+	must(!tracefs_event_enable(commands.instance, "virtio_gpu", NULL));
+	drain_commands();
+	memset(&tally, 0, sizeof(tally));
+}
+
+struct commands commands_stop(void)
+{
+	wait_until((drain_commands(), tally.answers >= tally.c.all));
+	must(!tracefs_event_disable(commands.instance, "virtio_gpu", NULL));
+	must(!tally.lost);
+	return tally.c;
+}
+
+/* Works of the driver's */
+
+static struct trace works;
+static uint64_t *functions;
+static size_t nr_functions;
+
+static void find_functions(void)
+{
+	FILE *f = fopen("/proc/kallsyms", "r");
+	char line[512];
+	unsigned long long addr;
+
+	must(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (!strstr(line, "[virtio_gpu]"))
+			continue;
+		must(sscanf(line, "%llx", &addr) == 1);
+		functions = realloc(functions,
+				    (nr_functions + 1) * sizeof(*functions));
+		must(functions);
+		functions[nr_functions++] = addr;
+	}
+	fclose(f);
+	must(nr_functions);
+	qsort(functions, nr_functions, sizeof(*functions), by_value);
+}
+
+static int on_work(struct tep_event *event, struct tep_record *record,
+		   int cpu, void *arg)
+{
+	uint64_t addr = field(event, record, "function");
+	unsigned int *n = arg;
+
+	(void)cpu;
+	if (bsearch(&addr, functions, nr_functions, sizeof(addr), by_value))
+		++*n;
+	return 0;
+}
+
+static void works_close(void)
+{
+	trace_close(&works);
+}
+
+void works_start(void)
+{
+	if (!works.instance) {
+		find_functions();
+		trace_open(&works, "workqueue");
+		atexit(works_close);
+	}
+	must(!tracefs_event_enable(works.instance, "workqueue",
+				   "workqueue_queue_work"));
+}
+
+unsigned int works_stop(void)
+{
+	unsigned int n = 0;
+
+	must(!tracefs_event_disable(works.instance, "workqueue",
+				    "workqueue_queue_work"));
+	trace_read(&works, on_work, &n);
+	return n;
+}
