@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Programs whose verdicts on our driver must be those on the stock driver.
+
+Each says what to run in the guest, with a folder shared at /mnt/share, and
+reads from that folder what came out.
+"""
+
+import json
+import re
+import shutil
+import textwrap
+
+PASS, FAIL, SKIP = "passed", "FAILED", "skipped"
+
+
+class Compared:
+    """What they share: a script is put into the shared folder and run."""
+    COMMAND = ["sh", "/mnt/share/job"]
+    OPTIONS = ()                # more for scripts/guest
+    stock_may_die = False       # QEMU does, with either driver
+    minutes = 10
+
+    @classmethod
+    def prepare(cls, share):
+        shutil.rmtree(share, ignore_errors=True)
+        share.mkdir(parents=True)
+        (share / "job").write_text(textwrap.dedent(cls.JOB), encoding="utf-8")
+
+    @classmethod
+    def compare(cls, stock, ours):
+        """Yield (verdict, test, why): what passes on stock passes on ours."""
+        for test, before in stock.items():
+            now = ours.get(test, "did not run")
+            if now == before and cls.good(now):
+                yield PASS, test, ()
+            elif cls.good(before):
+                yield FAIL, test, [f"stock: {before}, ours: {now}"]
+            else:
+                yield SKIP, f"{test} (stock: {before})", ()
+        if not any(map(cls.good, stock.values())):
+            yield FAIL, "ran nothing on the stock driver", ()
+
+
+class Igt(Compared):
+    """Debian's IGT, through its own runner."""
+    name = "igt"
+    TESTS = """
+        core_auth core_getclient core_getstats core_getversion
+        core_setmaster core_setmaster_vs_auth core_sysfs core_debugfs
+        drm_virtgpu dumb_buffer dmabuf_sync_file vgem_basic syncobj_basic
+        kms_addfb_basic kms_prop_blob kms_getfb""".split()
+    JOB = """
+        export IGT_FORCE_DRIVER=virtio_gpu
+        igt_runner -o -t '^igt@(%s)(@|$)' \\
+            /usr/libexec/igt-gpu-tools /root/results
+        cp /root/results/results.json /mnt/share/
+        """ % "|".join(TESTS)
+
+    @staticmethod
+    def read(share):
+        try:
+            text = (share / "results.json").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return {}
+        return {name: test["result"]
+                for name, test in json.loads(text)["tests"].items()}
+
+    @staticmethod
+    def good(verdict):
+        # "dmesg-warn" is a pass that logged, as a refused attach does
+        return verdict in ("pass", "dmesg-warn")
+
+
+class Hotplug(Igt):
+    """The device goes away under clients; QEMU itself may not survive."""
+    name = "igt-hotplug"
+    stock_may_die = True
+    JOB = """
+        export IGT_FORCE_DRIVER=virtio_gpu
+        for test in $(/usr/libexec/igt-gpu-tools/core_hotunplug \\
+                --list-subtests); do
+            igt_runner -o -t "^igt@core_hotunplug@$test\\$" \\
+                /usr/libexec/igt-gpu-tools /root/results
+            cp /root/results/results.json "/mnt/share/$test.json"
+        done
+        """
+
+    @classmethod
+    def read(cls, share):
+        verdicts = {}
+        for path in sorted(share.glob("*.json")):
+            text = path.read_text(encoding="utf-8")
+            for name, test in json.loads(text)["tests"].items():
+                verdicts[name] = test["result"]
+        return verdicts
+
+
+class Glmark(Compared):
+    """glmark2 looks at the picture each of its default scenes draws.
+
+    What it looks for holds for 800x600, but it draws full-screen at the
+    highest mode there is (and fails at just 800x600).  So the guest gets a
+    monitor whose only mode is near that: most scenes pass there, where at
+    QEMU's 5120x2160 they do not with any driver.
+    """
+    name = "glmark2"
+    OPTIONS = ("--append", "firmware_class.path=/mnt/share "
+               "drm.edid_firmware=edid/monitor.bin")
+    JOB = """
+        glmark2-es2-drm --validate > /mnt/share/glmark2.log 2>&1
+        """
+    SCENE = re.compile(r"(\[\w+\].*): Validation: (\w+)")
+
+    @classmethod
+    def prepare(cls, share):
+        super().prepare(share)
+        (share / "edid").mkdir()
+        (share / "edid/monitor.bin").write_bytes(edid(808, 600))
+
+    @classmethod
+    def read(cls, share):
+        text = (share / "glmark2.log").read_text(encoding="utf-8")
+        verdicts = dict(cls.SCENE.findall(text))
+        log = (share / "kernel.log").read_text(
+            encoding="utf-8", errors="replace")
+        verdicts["kernel log"] = errors(log)
+        return verdicts
+
+    @staticmethod
+    def good(verdict):
+        return verdict == "Success"
+
+    @classmethod
+    def compare(cls, stock, ours):
+        before, now = stock.pop("kernel log"), ours.pop("kernel log")
+        new = sorted(now - before)
+        yield FAIL if new else PASS, "no new error in the kernel's log", new
+        yield from super().compare(stock, ours)
+
+
+def edid(width, height):
+    """A monitor's description with this mode only, at some 60 Hz."""
+    mode = bytearray(18)
+    mode[0:2] = (4000).to_bytes(2, "little")    # 40 MHz
+    blank_x, blank_y = 256, 28
+    mode[2:5] = width & 255, blank_x & 255, width >> 8 << 4 | blank_x >> 8
+    mode[5:8] = height & 255, blank_y & 255, height >> 8 << 4 | blank_y >> 8
+    mode[8:11] = 40, 128, 1 << 4 | 4            # where the sync pulses are
+    mode[17] = 0x18                             # separate sync
+    block = bytearray(128)
+    block[0:8] = b"\0" + b"\xff" * 6 + b"\0"
+    block[8:10] = b"\x59\x34"                   # any maker
+    block[18:21] = 1, 3, 0x80                   # EDID 1.3, digital
+    block[38:54] = b"\1" * 16                   # no standard timings
+    block[54:72] = mode
+    for start in 72, 90, 108:
+        block[start + 3] = 0x10                 # nothing here
+    block[127] = -sum(block) & 255
+    return bytes(block)
+
+
+def errors(log):
+    """The kernel's lines about errors, without what differs by chance."""
+    lines = {re.sub(r"^\[[^]]*\] ", "", line) for line in log.splitlines()}
+    return {re.sub(r"0x[0-9a-f]+|\d+", "N", line) for line in lines
+            if re.search(r"error|fail|WARN|\bBUG\b", line, re.I)}

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tests of scripts/guest: statuses, what it passes on, what it leaves behind.
+
+All other tests believe what it says, so a status that is lost, a report of
+the kernel that is overlooked, must show up here.
+"""
+
+import os
+import signal
+import subprocess
+import tempfile
+import unittest
+import uuid
+from pathlib import Path
+
+GUEST = Path(__file__).resolve().parent.parent / "scripts/guest"
+
+
+def guest(*args):
+    """Run a small guest on the stock driver."""
+    return subprocess.run([str(GUEST), "--gpu", "2d", "--stock", *args],
+                          capture_output=True, text=True, check=False,
+                          timeout=300)
+
+
+def processes(mark):
+    """Those that have MARK in their command line, as QEMU in its --append."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if mark.encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            pass        # it has ended meanwhile
+    return found
+
+
+class GuestTest(unittest.TestCase):
+
+    def test_command(self):
+        """the command's status, output and files are passed on"""
+        with tempfile.TemporaryDirectory() as share:
+            ran = guest("--share", share, "--", "sh", "-c",
+                        "echo out; echo err >&2; echo file > /mnt/share/f; "
+                        "! touch /mnt/project/f || echo writable; exit 7")
+            self.assertEqual(ran.returncode, 7)
+            self.assertEqual(ran.stdout, "out\n")
+            self.assertIn("err\n", ran.stderr)
+            self.assertEqual(Path(share, "f").read_text("ascii"), "file\n")
+            self.assertIn("Linux version",
+                          Path(share, "kernel.log").read_text("utf-8"))
+
+    def test_arguments(self):
+        """arguments keep their spaces and quotes"""
+        words = ["a b", "'", '"', "$x", "\\", ""]
+        ran = guest("--", "printf", "%s\\n", *words)
+        self.assertEqual(ran.stdout.splitlines(), words)
+        self.assertEqual(ran.returncode, 0)
+
+    def test_warning(self):
+        """a warning of the kernel's is status 121, and is shown"""
+        ran = guest("--", "sh", "-c",
+                    "echo '<4>WARNING: a test' > /dev/kmsg")
+        self.assertEqual(ran.returncode, 121)
+        self.assertIn("WARNING: a test", ran.stderr)
+
+    def test_panic(self):
+        """a panic is status 121, also when nothing more comes out"""
+        ran = guest("--", "sh", "-c",
+                    "echo c > /proc/sysrq-trigger; sleep 100")
+        self.assertEqual(ran.returncode, 121)
+        self.assertIn("sysrq triggered crash", ran.stderr)
+
+    def test_qemu_dies(self):
+        """a QEMU that dies under the command is status 122"""
+        mark = f"mark={uuid.uuid4()}"
+        with subprocess.Popen(
+                [str(GUEST), "--gpu", "2d", "--stock", "--append", mark,
+                 "--", "sh", "-c", "echo up; sleep 100"], text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            self.assertEqual(process.stdout.readline(), "up\n")
+            for pid in processes(mark):
+                name = Path(f"/proc/{pid}/comm").read_text("utf-8")
+                if name.startswith("qemu-system"):
+                    os.kill(pid, signal.SIGSEGV)
+            _, err = process.communicate(timeout=100)
+            self.assertEqual(process.returncode, 122, err)
+        self.assertEqual(processes(mark), [])
+
+    def test_qemu_refuses(self):
+        """a guest that QEMU does not start is status 125"""
+        ran = guest("--qemu", "-device no-such-device", "--", "true")
+        self.assertEqual(ran.returncode, 125)
+        self.assertIn("no-such-device", ran.stderr)
+
+    def test_timeout(self):
+        """a command that takes too long is status 124"""
+        ran = guest("--timeout", "20", "--", "sleep", "100")
+        self.assertEqual(ran.returncode, 124)
+
+    def test_interrupt(self):
+        """an interrupted guest leaves no process and no file behind"""
+        mark = f"mark={uuid.uuid4()}"
+        with tempfile.TemporaryDirectory() as tmp:
+            before = set(os.listdir("/tmp"))
+            with subprocess.Popen(
+                    [str(GUEST), "--gpu", "virgl", "--stock", "--append",
+                     mark, "--", "sh", "-c", "echo up; sleep 100"],
+                    env=dict(os.environ, TMPDIR=tmp), text=True,
+                    stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+                self.assertEqual(process.stdout.readline(), "up\n")
+                # the control: the mark is where it is looked for
+                self.assertGreater(len(processes(mark)), 1)
+                process.send_signal(signal.SIGINT)
+                process.communicate(timeout=30)
+                self.assertNotEqual(process.returncode, 0)
+            self.assertEqual(processes(mark), [])
+            self.assertEqual(os.listdir(tmp), [])
+            left = set(os.listdir("/tmp")) - before
+            self.assertFalse([name for name in left if "X" in name or
+                              "guest" in name], left)
+
+
+if __name__ == "__main__":
+    unittest.main()
