@@ -37,13 +37,16 @@ KVER := $(patsubst /lib/modules/%/build,%,$(wildcard /lib/modules/*/build))
 all modules: $(KVER:%=module-%)
 	$(if $(KVER),,$(error no kernel headers here; try make SUITE=forky))
 
+# Two builds in one folder would spoil it for each other.
+locked = mkdir -p build/$*; flock build/$*/lock
+
 module-%:
-	@$(MAKE) --no-print-directory -f scripts/module.mk KVER=$*
+	@$(locked) $(MAKE) --no-print-directory -f scripts/module.mk KVER=$*
 
 tests: $(KVER:%=tests-%)
 
 tests-%:
-	@$(MAKE) --no-print-directory -C tests/guest O=$(CURDIR)/build/$*/tests
+	@$(locked) $(MAKE) --no-print-directory -C tests/guest O=$(CURDIR)/build/$*/tests
 
 endif
 

@@ -124,13 +124,15 @@ def key(*parts):
 
 
 @contextlib.contextmanager
-def lock(path):
-    """Hold PATH's lock; the kernel drops it when we die."""
+def lock(name):
+    """Hold the lock NAME; the kernel drops it when we die."""
+    path = CACHE / "locks" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"waiting: another process is making {path.stem}")
+            say(f"waiting: another process is making {name}")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -144,7 +146,7 @@ def cached(path, what, make):
     if path.exists():
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
-    with lock(path.parent / f"{path.name}.lock"):
+    with lock(path.name):
         if path.exists():
             return path
         say(f"making {what}")
@@ -165,16 +167,42 @@ def remove(path):
         path.unlink(missing_ok=True)
 
 
-def run(command, **options):
-    """Run COMMAND with its output on our stderr; SetupError if it fails."""
+def private(command, *options):
+    """The command line that runs COMMAND where its mounts are its own.
+
+    It and its children live in a pid namespace too: when the process made by
+    this command line dies, or its parent, all of them die.
+    """
+    return ["setpriv", "--pdeathsig", "KILL",
+            "unshare", "--mount", "--pid", "--fork", "--kill-child", *options,
+            "--", *command]
+
+
+@contextlib.contextmanager
+def started(command, fds=(), **options):
+    """A process of a private() COMMAND.  In the end nothing of it is alive."""
+    lifeline, held = os.pipe()
+    process = subprocess.Popen(command, pass_fds=(held, *fds), **options)
+    os.close(held)
     try:
-        subprocess.run(command, check=True, stdin=subprocess.DEVNULL,
-                       stdout=sys.stderr, **options)
-    except FileNotFoundError as error:
-        raise SetupError(f"{command[0]} is not installed: "
-                         "run scripts/setup") from error
-    except subprocess.CalledProcessError as error:
-        raise SetupError(f"{command[0]} failed ({error.returncode})") from error
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        # The other end closes with the last process that was born in there.
+        os.read(lifeline, 1)
+        os.close(lifeline)
+
+
+def run(command):
+    """Run COMMAND with its output on our stderr; SetupError if it fails."""
+    if not shutil.which(command[0]):
+        raise SetupError(f"{command[0]} is not installed: run scripts/setup")
+    with started(private(command, "--mount-proc"), stdin=subprocess.DEVNULL,
+                 stdout=sys.stderr) as process:
+        status = process.wait()
+    if status:
+        raise SetupError(f"{command[0]} failed ({status})")
 
 
 def root_path(suite):
@@ -192,21 +220,17 @@ def make_root(suite):
 
 
 def enter(root, command, binds=(), groups=(), as_root=False):
-    """The command line that runs COMMAND in ROOT, as the checkout's owner.
+    """The private() command line that runs COMMAND in ROOT.
 
-    BINDS are pairs of a path outside and its path inside.  The processes
-    live in a pid namespace and see private mounts: when the process made by
-    this command line dies, or its parent, all of them die and nothing is
-    left behind.
+    It runs as the owner of the checkout.  BINDS are pairs of a path outside
+    and its path inside.
     """
     uid, gid = (0, 0) if as_root else owner()
     pairs = [(PROJECT, PROJECT_IN_ROOT), (CACHE, CACHE_IN_ROOT), *binds]
-    return ["setpriv", "--pdeathsig", "KILL",
-            "unshare", "--mount", "--pid", "--fork", "--kill-child", "--",
-            "sh", "-c", ENTER, "enter", str(root), str(uid), str(gid),
-            ",".join(str(group) for group in (gid, *groups)),
-            *[str(path) for pair in pairs for path in pair], "--",
-            *command]
+    return private([
+        "sh", "-c", ENTER, "enter", str(root), str(uid), str(gid),
+        ",".join(str(group) for group in (gid, *groups)),
+        *[str(path) for pair in pairs for path in pair], "--", *command])
 
 
 def environment(**more):
