@@ -21,7 +21,7 @@
  * Lock order: &virtgpu_bo_cache.lock is innermost but for the workqueue's own.
  */
 
-#include <linux/jhash.h>
+#include <linux/hash.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -163,14 +163,13 @@ virtgpu_bo_cache_ident_head(struct virtgpu_bo_cache *cache,
 			    const struct virtgpu_bo_ident *ident,
 			    unsigned int bucket)
 {
-	u32 shape = ident->format;
+	u64 shape = (u64)ident->format << 32 | ident->bind;
 
 	/* Buffers of one class serve each other, so they share a list. */
 	if (ident->kind != VIRTGPU_BO_KIND_BUFFER)
-		shape ^= ident->width << 16 ^ ident->height << 8;
-	return &cache->idents[jhash_3words(lower_32_bits(owner->id), shape,
-					   ident->bind, bucket) %
-			      VIRTGPU_BO_IDENT_HEADS];
+		shape ^= (u64)ident->width << 16 | ident->height;
+	shape += owner->id << 40 ^ (u64)bucket << 24;
+	return &cache->idents[hash_64(shape, VIRTGPU_BO_IDENT_BITS)];
 }
 
 /* First freed first, also when an entry comes late from the other tier. */
@@ -329,6 +328,7 @@ static void virtgpu_bo_cache_make_room(struct virtgpu_bo_cache *cache, u64 size,
 			break;
 		virtgpu_bo_cache_evict_one(cache, entry,
 					   VIRTGPU_BO_EVICT_LIMIT, out);
+		virtgpu_bo_cache_kick(cache);
 	}
 }
 
@@ -341,10 +341,8 @@ static bool virtgpu_bo_cache_admit(struct virtgpu_bo_cache *cache,
 	    !virtgpu_bo_cache_fits(cache, entry->size))
 		return false;
 	/* The file may have been closed since the driver looked. */
-	if (tier == VIRTGPU_BO_TIER_RESOURCE &&
-	    (!entry->owner || entry->owner->closed))
-		return false;
-	return true;
+	return tier != VIRTGPU_BO_TIER_RESOURCE ||
+	       (entry->owner && !entry->owner->closed);
 }
 
 /*
@@ -396,7 +394,6 @@ bool virtgpu_bo_cache_put(struct virtgpu_bo_cache *cache,
 		return false;
 	}
 	virtgpu_bo_cache_make_room(cache, entry->size, cache->doomed);
-	virtgpu_bo_cache_kick(cache);
 	if (!entry->counted) {
 		entry->counted = true;
 		cache->stats.puts++;
@@ -405,7 +402,9 @@ bool virtgpu_bo_cache_put(struct virtgpu_bo_cache *cache,
 	entry->zeroed = zeroed;
 	virtgpu_bo_cache_link(cache, entry, tier);
 	trace_bo_cache_put(cache, entry, tier, 0);
-	virtgpu_bo_cache_arm_expiry(cache);
+	/* If it is armed, then for what is older, and goes on from there. */
+	if (cache->due == KTIME_MAX)
+		virtgpu_bo_cache_arm_expiry(cache);
 	if (!zeroed)
 		virtgpu_bo_cache_arm(cache, ktime_add_ms(ktime_get(),
 							 ZERO_DELAY_MS));
@@ -987,7 +986,6 @@ void virtgpu_bo_cache_set_limit(struct virtgpu_bo_cache *cache, u64 bytes)
 	spin_lock(&cache->lock);
 	WRITE_ONCE(cache->max_bytes, bytes);
 	virtgpu_bo_cache_make_room(cache, 0, cache->doomed);
-	virtgpu_bo_cache_kick(cache);
 	spin_unlock(&cache->lock);
 }
 

@@ -244,8 +244,9 @@ struct virtgpu_bo_cache_ops {
  */
 #define VIRTGPU_BO_BUCKETS 136
 
-/* Identities are spread over this many lists (a power of two). */
-#define VIRTGPU_BO_IDENT_HEADS 1024
+/* Identities are spread over this many lists. */
+#define VIRTGPU_BO_IDENT_BITS 10
+#define VIRTGPU_BO_IDENT_HEADS BIT(VIRTGPU_BO_IDENT_BITS)
 
 /**
  * struct virtgpu_bo_cache_stats - counters since the device was bound
