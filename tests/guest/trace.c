@@ -25,6 +25,11 @@ static void trace_open(struct trace *t, const char *system)
 	const char *systems[] = { system, NULL };
 	char name[64];
 
+	/*
+	 * Else every enabled event has the scheduler patched, to record names;
+	 * emulated processors have been seen to trip over such a patch.
+	 */
+	tracefs_option_disable(NULL, TRACEFS_OPTION_RECORD_CMD);
 	snprintf(name, sizeof(name), "bo-cache-test-%s-%d", system, getpid());
 	t->instance = tracefs_instance_create(name);
 	must(t->instance);
