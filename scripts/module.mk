@@ -50,9 +50,13 @@ $(build)/virtio-gpu.ko: $(copies) $(changed) FORCE
 	$(Q)cp $(build)/$(driver)/virtio-gpu.ko $@
 	@echo "  $(@:$(CURDIR)/%=%)"
 
+# What modinfo says of ours; upstream's module has none.
+version := 0.1.0
+
 # Upstream's trace header names its folder as seen from include/trace.  Our
 # uAPI header goes before the installed one, which it includes.
-flags := $(if $(uapi),-I$(build)/include/uapi) -I$(build)/include/trace $(KCFLAGS)
+flags := $(if $(uapi),-I$(build)/include/uapi) -I$(build)/include/trace \
+	-DVIRTGPU_BO_CACHE_VERSION=$(version) $(KCFLAGS)
 
 # V=1 shows the commands, as in the kernel.
 Q := $(if $(filter 1,$(V)),,@)

@@ -27,6 +27,7 @@
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/shmem_fs.h>
+#include <linux/stringify.h>
 
 #include <drm/drm_file.h>
 #include <drm/drm_managed.h>
@@ -788,5 +789,5 @@ void virtio_gpu_recycle_host_error(struct virtio_gpu_device *vgdev,
 
 /* Upstream's driver has none, which tells the two apart. */
 #ifdef VIRTGPU_BO_CACHE_VERSION
-MODULE_VERSION(VIRTGPU_BO_CACHE_VERSION);
+MODULE_VERSION(__stringify(VIRTGPU_BO_CACHE_VERSION));
 #endif
