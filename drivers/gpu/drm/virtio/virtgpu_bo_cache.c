@@ -943,6 +943,13 @@ void virtgpu_bo_cache_abandon(struct virtgpu_bo_cache *cache)
 	virtgpu_bo_cache_release_doomed(cache);
 }
 
+static void virtgpu_bo_cache_empty_if_off(struct virtgpu_bo_cache *cache)
+{
+	if (!virtgpu_bo_cache_active(cache))
+		virtgpu_bo_cache_evict(cache, VIRTGPU_BO_EVICT_ALL,
+				       VIRTGPU_BO_EVICT_DISABLED);
+}
+
 /**
  * virtgpu_bo_cache_set_enabled - switch the cache on or off
  * @cache: the cache
@@ -955,9 +962,7 @@ void virtgpu_bo_cache_set_enabled(struct virtgpu_bo_cache *cache, bool on)
 	spin_lock(&cache->lock);
 	WRITE_ONCE(cache->enabled, on);
 	spin_unlock(&cache->lock);
-	if (!on)
-		virtgpu_bo_cache_evict(cache, VIRTGPU_BO_EVICT_ALL,
-				       VIRTGPU_BO_EVICT_DISABLED);
+	virtgpu_bo_cache_empty_if_off(cache);
 }
 
 /**
@@ -971,9 +976,7 @@ void virtgpu_bo_cache_set_timeout(struct virtgpu_bo_cache *cache, u32 ms)
 	WRITE_ONCE(cache->timeout_ms, ms);
 	virtgpu_bo_cache_arm_expiry(cache);
 	spin_unlock(&cache->lock);
-	if (!ms)
-		virtgpu_bo_cache_evict(cache, VIRTGPU_BO_EVICT_ALL,
-				       VIRTGPU_BO_EVICT_DISABLED);
+	virtgpu_bo_cache_empty_if_off(cache);
 }
 
 /**
