@@ -80,7 +80,7 @@ static void client_frees_then(enum after after)
 	client = client_ready(be_client, NULL);
 	freed = now_ms();
 	/* the control: there is something that can go away */
-	assert_true(held_bytes() >= BOS / 2 * BO_BYTES);
+	wait_until(held_bytes() >= BOS / 2 * BO_BYTES);
 	assert_true(shmem_kib() - shmem >= BOS / 2 * BO_BYTES / KIB);
 	if (after == STOPPED)
 		client_stop(&client);

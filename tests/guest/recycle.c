@@ -439,7 +439,7 @@ static void blob_is_not_recycled(void **state)
 }
 
 #define PIPE_PAGES 256
-#define PIPES 80
+#define PIPES 144
 
 /*
  * Leaves no two free pages side by side, so that each of a BO's pages is an
@@ -476,12 +476,13 @@ static void close_pipes(int pipes[PIPES][2])
 }
 
 /*
- * The host takes at most 16384 entries of backing. Catches: a resource that
- * has none handed to somebody, and a tier 1 that does not look at answers.
+ * The host takes at most 16384 entries of backing: half as many as this
+ * texture has pages. Catches: a resource without any handed to somebody, and
+ * a tier 1 that does not look at answers.
  */
 static void refused_is_not_recycled(void **state)
 {
-	shape_t shape = texture(4608, 4096, BIND_SAMPLER_VIEW);	/* 72 MiB */
+	shape_t shape = texture(8192, 4096, BIND_SAMPLER_VIEW); /* 128 MiB */
 	int pipes[PIPES][2];
 	uint64_t refused = 0;
 	struct commands c;
@@ -493,8 +494,10 @@ static void refused_is_not_recycled(void **state)
 	need_virgl();
 	fd = render_open();
 	fragment_memory(pipes);
-	if (has_cache())
+	if (has_cache()) {
 		refused = stat_of("rejected_refused");
+		knob_write("max_bytes", 256 * MIB);
+	}
 	commands_start();
 	bo = bo_create(fd, shape);
 	res = bo.res;
