@@ -486,7 +486,7 @@ static void refused_is_not_recycled(void **state)
 	int pipes[PIPES][2];
 	uint64_t refused = 0;
 	struct commands c;
-	struct bo bo;
+	struct bo bo, later;
 	uint32_t res;
 	int fd;
 
@@ -501,6 +501,10 @@ static void refused_is_not_recycled(void **state)
 	commands_start();
 	bo = bo_create(fd, shape);
 	res = bo.res;
+	/* The host answers in turn: after this one it has answered for all */
+	later = bo_create(fd, buffer(4096));
+	bo_wait(&later);
+	bo_close(&later);
 	c = commands_stop();
 	assert_true(c.errors > 0);	/* the control: it was refused */
 	bo_close(&bo);
