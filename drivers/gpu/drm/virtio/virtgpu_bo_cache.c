@@ -13,10 +13,13 @@
  * - The *pages* tier holds pages that the host has let go of and that have been
  *   zeroed.  They go to anyone, who still creates a host resource of his own.
  *
- * A delayed work drops what is older than &virtgpu_bo_cache.timeout_ms.  It also
- * zeroes pages soon after they were freed, so that creates need not, and tells
- * the host about what was dropped, a bounded number at a time, so that a
- * client's command never waits behind a thousand of ours.
+ * A delayed work drops what is older than &virtgpu_bo_cache.timeout_ms.  Others
+ * zero pages soon after they were freed, so that creates need not; tell the host
+ * about what was dropped, a bounded number at a time, so that a client's command
+ * never waits behind a thousand of ours; and free its pages.
+ *
+ * What is held is the first memory that the kernel gets back when it is short of
+ * it: see virtgpu_bo_cache_reclaim.c.
  *
  * Lock order: &virtgpu_bo_cache.lock is innermost but for the workqueue's own.
  */
@@ -30,15 +33,15 @@
 #include "virtgpu_compat.h"
 
 /*
- * How long pages wait to be zeroed by the worker.  Longer than a client takes
- * from a free to the create that follows it, so that a tight loop does not race
- * with the worker, and far shorter than any useful timeout.
+ * How long pages wait to be zeroed by a work.  Longer than a client takes from a
+ * free to the create that follows it, so that a tight loop does not race with the
+ * work, and far shorter than any useful timeout.
  */
 #define ZERO_DELAY_MS 10
 
 /*
- * Releases that the worker may have with the host at a time, and how many it
- * waits for before it sends more.  An eighth of the ring QEMU offers with
+ * Releases that the cache may have with the host at a time, and how many answers
+ * it waits for before it sends more.  An eighth of the ring QEMU offers with
  * virgl, half of its 2D ring.
  */
 #define WINDOW_MAX 32
@@ -52,6 +55,9 @@
 
 /* How long to wait for a host that does not answer, milliseconds. */
 #define RELEASE_TIMEOUT_MS 10000
+
+/* And how long when the alternative is that something is killed. */
+#define OOM_TIMEOUT_MS 1000
 
 static_assert(sizeof(struct virtgpu_bo_ident) == 11 * sizeof(u32));
 
@@ -105,8 +111,12 @@ void virtgpu_bo_owner_put(struct virtgpu_bo_owner *owner)
 		kref_put(&owner->ref, virtgpu_bo_owner_free);
 }
 
-/* Make the worker run at @due, unless it runs sooner anyway. */
-static void virtgpu_bo_cache_arm(struct virtgpu_bo_cache *cache, ktime_t due)
+/**
+ * virtgpu_bo_cache_arm - make the clock run
+ * @cache: the cache
+ * @due: when; nothing happens if it runs sooner anyway
+ */
+void virtgpu_bo_cache_arm(struct virtgpu_bo_cache *cache, ktime_t due)
 {
 	s64 delay_ms;
 
@@ -115,22 +125,49 @@ static void virtgpu_bo_cache_arm(struct virtgpu_bo_cache *cache, ktime_t due)
 		return;
 	cache->due = due;
 	delay_ms = ktime_ms_delta(due, ktime_get());
-	mod_delayed_work(cache->wq, &cache->work,
+	mod_delayed_work(cache->wq, &cache->clock,
 			 delay_ms > 0 ? msecs_to_jiffies(delay_ms) + 1 : 0);
 }
 
-/* Let the worker release what is doomed. */
+/* Have what is doomed released; the window is refilled when half is answered. */
 static void virtgpu_bo_cache_kick(struct virtgpu_bo_cache *cache)
 {
-	if (!list_empty(&cache->doomed[VIRTGPU_BO_TIER_RESOURCE]) ||
-	    !list_empty(&cache->doomed[VIRTGPU_BO_TIER_PAGES]))
-		virtgpu_bo_cache_arm(cache, ktime_get());
+	lockdep_assert_held(&cache->lock);
+	if (!list_empty(&cache->doomed[VIRTGPU_BO_TIER_RESOURCE]) &&
+	    cache->window <= WINDOW_REFILL)
+		queue_work(cache->host_wq, &cache->retire);
+	if (!list_empty(&cache->doomed[VIRTGPU_BO_TIER_PAGES]))
+		queue_work(cache->wq, &cache->reap);
 }
 
-static ktime_t virtgpu_bo_cache_expiry(const struct virtgpu_bo_cache *cache,
-				       const struct virtgpu_bo_entry *entry)
+/*
+ * What was freed first, of @tiers and of what is charged to @memcg or to a cgroup
+ * that was below it.  There are few groups.
+ */
+static struct virtgpu_bo_entry *
+virtgpu_bo_cache_oldest(struct virtgpu_bo_cache *cache, unsigned int tiers,
+			const struct mem_cgroup *memcg)
 {
-	return ktime_add_ms(entry->freed, cache->timeout_ms);
+	struct virtgpu_bo_entry *entry, *oldest = NULL;
+	struct virtgpu_bo_group *group;
+	enum virtgpu_bo_tier tier;
+
+	lockdep_assert_held(&cache->lock);
+	list_for_each_entry(group, &cache->groups, link) {
+		if (!virtgpu_bo_group_within(group, memcg))
+			continue;
+		for (tier = VIRTGPU_BO_TIER_RESOURCE; tier < VIRTGPU_BO_TIERS;
+		     tier++) {
+			entry = list_first_entry_or_null(&group->lru[tier],
+							 struct virtgpu_bo_entry,
+							 lru_link);
+			if (entry && (tiers & BIT(tier)) &&
+			    (!oldest ||
+			     ktime_before(entry->freed, oldest->freed)))
+				oldest = entry;
+		}
+	}
+	return oldest;
 }
 
 /*
@@ -139,21 +176,14 @@ static ktime_t virtgpu_bo_cache_expiry(const struct virtgpu_bo_cache *cache,
  */
 static void virtgpu_bo_cache_arm_expiry(struct virtgpu_bo_cache *cache)
 {
-	struct virtgpu_bo_entry *entry;
-	enum virtgpu_bo_tier tier;
-	ktime_t due;
+	struct virtgpu_bo_entry *entry =
+		virtgpu_bo_cache_oldest(cache, VIRTGPU_BO_EVICT_ALL, NULL);
 
-	lockdep_assert_held(&cache->lock);
-	for (tier = VIRTGPU_BO_TIER_RESOURCE; tier < VIRTGPU_BO_TIERS; tier++) {
-		entry = list_first_entry_or_null(&cache->lru[tier],
-						 struct virtgpu_bo_entry,
-						 lru_link);
-		if (!entry)
-			continue;
-		due = virtgpu_bo_cache_expiry(cache, entry);
+	if (entry)
 		virtgpu_bo_cache_arm(cache,
-				     ktime_add_ms(due, cache->timeout_ms / 32));
-	}
+				     ktime_add_ms(entry->freed,
+						  cache->timeout_ms +
+						  cache->timeout_ms / 32));
 }
 
 /* What tells most BOs apart; the look-up compares the rest. */
@@ -188,7 +218,8 @@ static void virtgpu_bo_cache_link(struct virtgpu_bo_cache *cache,
 				  struct virtgpu_bo_entry *entry,
 				  enum virtgpu_bo_tier tier)
 {
-	struct list_head *head = &cache->pages[entry->bucket];
+	struct virtgpu_bo_group *group = entry->group;
+	struct list_head *head = &group->pages[entry->bucket];
 
 	lockdep_assert_held(&cache->lock);
 	entry->tier = tier;
@@ -200,13 +231,15 @@ static void virtgpu_bo_cache_link(struct virtgpu_bo_cache *cache,
 	}
 	/* Last freed is handed out first: the rest may get old and go. */
 	list_add(&entry->bucket_link, head);
-	virtgpu_bo_cache_add_lru(&cache->lru[tier], entry);
+	virtgpu_bo_cache_add_lru(&group->lru[tier], entry);
 	if (!entry->zeroed)
 		list_add_tail(&entry->dirty_link, &cache->dirty);
 	else
 		INIT_LIST_HEAD(&entry->dirty_link);
 	cache->held_bytes[tier] += entry->size;
 	cache->held_bos[tier]++;
+	WRITE_ONCE(group->held_pages,
+		   group->held_pages + (entry->size >> PAGE_SHIFT));
 }
 
 /* Returns the tier it was in. */
@@ -214,6 +247,7 @@ static enum virtgpu_bo_tier
 virtgpu_bo_cache_unlink(struct virtgpu_bo_cache *cache,
 			struct virtgpu_bo_entry *entry)
 {
+	struct virtgpu_bo_group *group = entry->group;
 	enum virtgpu_bo_tier tier = entry->tier;
 
 	lockdep_assert_held(&cache->lock);
@@ -225,6 +259,8 @@ virtgpu_bo_cache_unlink(struct virtgpu_bo_cache *cache,
 	entry->tier = VIRTGPU_BO_TIER_NONE;
 	cache->held_bytes[tier] -= entry->size;
 	cache->held_bos[tier]--;
+	WRITE_ONCE(group->held_pages,
+		   group->held_pages - (entry->size >> PAGE_SHIFT));
 	return tier;
 }
 
@@ -233,6 +269,8 @@ static void virtgpu_bo_cache_begin_locked(struct virtgpu_bo_cache *cache,
 {
 	lockdep_assert_held(&cache->lock);
 	entry->releasing = true;
+	if (entry->group)
+		entry->group->releasing++;
 	cache->release_bytes += entry->size;
 	cache->release_bos++;
 	cache->release_begun++;
@@ -254,7 +292,7 @@ static void virtgpu_bo_cache_count_evicted(struct virtgpu_bo_cache *cache,
 
 /*
  * The one way out: onto the list of its tier in @out, for
- * virtgpu_bo_cache_release() or the worker.
+ * virtgpu_bo_cache_release() or the works.
  */
 static void virtgpu_bo_cache_evict_one(struct virtgpu_bo_cache *cache,
 				       struct virtgpu_bo_entry *entry,
@@ -269,7 +307,7 @@ static void virtgpu_bo_cache_evict_one(struct virtgpu_bo_cache *cache,
 	list_add_tail(&entry->lru_link, &out[tier]);
 }
 
-/* The worker may be at its pages still; it ends without anyone's help. */
+/* A work may be at its pages still; it ends without anyone's help. */
 static void virtgpu_bo_cache_wait_zeroing(struct virtgpu_bo_cache *cache,
 					  struct virtgpu_bo_entry *entry)
 {
@@ -282,30 +320,17 @@ static void virtgpu_bo_cache_release(struct virtgpu_bo_cache *cache,
 				     struct list_head *list,
 				     enum virtgpu_bo_tier tier)
 {
-	struct virtgpu_bo_entry *entry, *next;
+	struct virtgpu_bo_entry *entry;
 	bool any = !list_empty(list);
 
-	list_for_each_entry_safe(entry, next, list, lru_link) {
+	while ((entry = list_first_entry_or_null(list, struct virtgpu_bo_entry,
+						 lru_link))) {
+		list_del(&entry->lru_link);
 		virtgpu_bo_cache_wait_zeroing(cache, entry);
 		cache->ops->release(cache, entry, tier);
 	}
 	if (any)
 		cache->ops->flush(cache);
-}
-
-static struct virtgpu_bo_entry *
-virtgpu_bo_cache_oldest(struct virtgpu_bo_cache *cache)
-{
-	struct virtgpu_bo_entry *a, *b;
-
-	lockdep_assert_held(&cache->lock);
-	a = list_first_entry_or_null(&cache->lru[VIRTGPU_BO_TIER_RESOURCE],
-				     struct virtgpu_bo_entry, lru_link);
-	b = list_first_entry_or_null(&cache->lru[VIRTGPU_BO_TIER_PAGES],
-				     struct virtgpu_bo_entry, lru_link);
-	if (!a || !b)
-		return a ?: b;
-	return ktime_before(b->freed, a->freed) ? b : a;
 }
 
 /* Without the lock it is only a hint. */
@@ -323,7 +348,8 @@ static void virtgpu_bo_cache_make_room(struct virtgpu_bo_cache *cache, u64 size,
 
 	lockdep_assert_held(&cache->lock);
 	while (virtgpu_bo_cache_held(cache) + size > cache->max_bytes) {
-		entry = virtgpu_bo_cache_oldest(cache);
+		entry = virtgpu_bo_cache_oldest(cache, VIRTGPU_BO_EVICT_ALL,
+						NULL);
 		if (!entry)
 			break;
 		virtgpu_bo_cache_evict_one(cache, entry,
@@ -338,7 +364,9 @@ static bool virtgpu_bo_cache_admit(struct virtgpu_bo_cache *cache,
 {
 	lockdep_assert_held(&cache->lock);
 	if (!virtgpu_bo_cache_active(cache) ||
-	    !virtgpu_bo_cache_fits(cache, entry->size))
+	    !virtgpu_bo_cache_fits(cache, entry->size) ||
+	    !entry->group || !entry->group->awake ||
+	    virtgpu_bo_group_pressed(entry->group))
 		return false;
 	/* The file may have been closed since the driver looked. */
 	return tier != VIRTGPU_BO_TIER_RESOURCE ||
@@ -368,8 +396,8 @@ static void virtgpu_bo_cache_displace(struct virtgpu_bo_cache *cache, u64 size)
 /**
  * virtgpu_bo_cache_put - take in a BO that nobody refers to any more
  * @cache: the cache
- * @entry: its entry, with @ident, @size, @freed, @res_id and @owner set; without
- *         an owner it can only be in the pages tier
+ * @entry: its entry, with @ident, @size, @freed, @res_id, @group and @owner set;
+ *         without an owner it can only be in the pages tier
  * @tier: into which tier; for the pages tier the host has let go of it
  * @zeroed: nobody has written to its pages since they were last zero
  *
@@ -406,8 +434,8 @@ bool virtgpu_bo_cache_put(struct virtgpu_bo_cache *cache,
 	if (cache->due == KTIME_MAX)
 		virtgpu_bo_cache_arm_expiry(cache);
 	if (!zeroed)
-		virtgpu_bo_cache_arm(cache, ktime_add_ms(ktime_get(),
-							 ZERO_DELAY_MS));
+		queue_delayed_work(cache->wq, &cache->zero,
+				   msecs_to_jiffies(ZERO_DELAY_MS));
 	spin_unlock(&cache->lock);
 	return true;
 }
@@ -454,6 +482,7 @@ static void virtgpu_bo_cache_hit(struct virtgpu_bo_cache *cache,
  * virtgpu_bo_cache_take_resource - look for a BO of the same owner and identity
  * @cache: the cache
  * @owner: who asks
+ * @group: whom the pages of a new BO would be charged to
  * @ident: what he would have created
  * @size: bytes of backing he would have allocated
  *
@@ -463,6 +492,7 @@ static void virtgpu_bo_cache_hit(struct virtgpu_bo_cache *cache,
 struct virtgpu_bo_entry *
 virtgpu_bo_cache_take_resource(struct virtgpu_bo_cache *cache,
 			       const struct virtgpu_bo_owner *owner,
+			       const struct virtgpu_bo_group *group,
 			       const struct virtgpu_bo_ident *ident, u64 size)
 {
 	struct virtgpu_bo_entry *entry, *found = NULL;
@@ -473,7 +503,7 @@ virtgpu_bo_cache_take_resource(struct virtgpu_bo_cache *cache,
 	head = virtgpu_bo_cache_ident_head(cache, owner, ident,
 					   virtgpu_bo_bucket(size));
 	list_for_each_entry(entry, head, bucket_link) {
-		if (entry->owner == owner &&
+		if (entry->owner == owner && entry->group == group &&
 		    virtgpu_bo_cache_serves(entry, ident, size)) {
 			found = entry;
 			virtgpu_bo_cache_hit(cache, found);
@@ -492,13 +522,15 @@ virtgpu_bo_cache_take_resource(struct virtgpu_bo_cache *cache,
 /**
  * virtgpu_bo_cache_take_pages - look for zeroed pages
  * @cache: the cache
+ * @group: whom the pages of a new BO would be charged to
  * @size: bytes asked for
  * @exact: not a page more; else up to 1/8 more
  *
  * Returns: the entry of a BO without host resource, or NULL.
  */
 struct virtgpu_bo_entry *
-virtgpu_bo_cache_take_pages(struct virtgpu_bo_cache *cache, u64 size,
+virtgpu_bo_cache_take_pages(struct virtgpu_bo_cache *cache,
+			    struct virtgpu_bo_group *group, u64 size,
 			    bool exact)
 {
 	unsigned int bucket = virtgpu_bo_bucket(size), scanned = 0;
@@ -508,7 +540,7 @@ virtgpu_bo_cache_take_pages(struct virtgpu_bo_cache *cache, u64 size,
 		return NULL;
 
 	spin_lock(&cache->lock);
-	list_for_each_entry(entry, &cache->pages[bucket], bucket_link) {
+	list_for_each_entry(entry, &group->pages[bucket], bucket_link) {
 		if (exact ? entry->size == size : entry->size >= size) {
 			found = entry;
 			virtgpu_bo_cache_hit(cache, found);
@@ -567,49 +599,97 @@ void virtgpu_bo_cache_release_begin(struct virtgpu_bo_cache *cache,
 }
 
 /**
+ * virtgpu_bo_cache_answered - the host has answered about a release, or can't
+ * @cache: the cache
+ * @entry: entry of the BO that was to be released
+ *
+ * Returns: true if it was the cache that released it, not a client.
+ */
+bool virtgpu_bo_cache_answered(struct virtgpu_bo_cache *cache,
+			       struct virtgpu_bo_entry *entry)
+{
+	if (!entry->windowed)
+		return false;
+
+	entry->windowed = false;
+	spin_lock(&cache->lock);
+	cache->window--;
+	virtgpu_bo_cache_kick(cache);
+	spin_unlock(&cache->lock);
+	return true;
+}
+
+/**
+ * virtgpu_bo_cache_reap - have the pages of a BO freed by a work
+ * @cache: the cache
+ * @entry: entry of a BO that is being released and that the host has answered
+ *         about
+ *
+ * Clients wait for the host's answers, and should not wait for a thousand pages
+ * to be freed in between.
+ *
+ * Returns: false if the caller has to free it: nothing is put off any more.
+ */
+bool virtgpu_bo_cache_reap(struct virtgpu_bo_cache *cache,
+			   struct virtgpu_bo_entry *entry)
+{
+	bool later;
+
+	spin_lock(&cache->lock);
+	later = !cache->dead;
+	if (later) {
+		list_add_tail(&entry->lru_link,
+			      &cache->doomed[VIRTGPU_BO_TIER_PAGES]);
+		virtgpu_bo_cache_kick(cache);
+	}
+	spin_unlock(&cache->lock);
+	return later;
+}
+
+/**
  * virtgpu_bo_cache_release_take - the host has let go of a BO, or never will
  * @cache: the cache
  * @entry: its entry; it may not have been on its way to the host at all
- * @release: for virtgpu_bo_cache_release_end(), when the entry may be gone
+ *
+ * Returns: what virtgpu_bo_cache_release_end() wants, when the entry may be
+ * gone.
  */
-void virtgpu_bo_cache_release_take(struct virtgpu_bo_cache *cache,
-				   struct virtgpu_bo_entry *entry,
-				   struct virtgpu_bo_release *release)
+u64 virtgpu_bo_cache_release_take(struct virtgpu_bo_cache *cache,
+				  struct virtgpu_bo_entry *entry)
 {
-	*release = (struct virtgpu_bo_release) {};
+	struct virtgpu_bo_group *group = entry->group;
+
 	if (!entry->releasing)
-		return;
+		return 0;
+	virtgpu_bo_cache_answered(cache, entry);
 	trace_bo_cache_retire(cache, entry, VIRTGPU_BO_TIER_NONE, 0);
-	release->bytes = entry->size;
-	release->windowed = entry->windowed;
 	entry->releasing = false;
-	entry->windowed = false;
+	if (group) {
+		spin_lock(&cache->lock);
+		group->releasing--;
+		if (cache->due == KTIME_MAX)
+			virtgpu_bo_group_sleep(group);
+		spin_unlock(&cache->lock);
+	}
+	return entry->size;
 }
 
 /**
  * virtgpu_bo_cache_release_end - a BO that was being released is not any more
  * @cache: the cache
- * @release: as virtgpu_bo_cache_release_take() filled it in
+ * @bytes: what virtgpu_bo_cache_release_take() returned; nothing happens if 0
  *
- * To be called when its pages are free, or before they enter the pages tier.  It
- * takes no lock but the cache's and sends nothing: the host's answers arrive by
- * it.
+ * To be called when its pages are free, or before they enter the pages tier.
  */
-void virtgpu_bo_cache_release_end(struct virtgpu_bo_cache *cache,
-				  const struct virtgpu_bo_release *release)
+void virtgpu_bo_cache_release_end(struct virtgpu_bo_cache *cache, u64 bytes)
 {
-	if (!release->bytes)
+	if (!bytes)
 		return;
 
 	spin_lock(&cache->lock);
-	cache->release_bytes -= release->bytes;
+	cache->release_bytes -= bytes;
 	cache->release_bos--;
 	cache->release_done++;
-	if (release->windowed) {
-		cache->window--;
-		if (cache->window <= WINDOW_REFILL)
-			virtgpu_bo_cache_kick(cache);
-	}
 	spin_unlock(&cache->lock);
 	wake_up_all(&cache->wait);
 }
@@ -633,54 +713,94 @@ void virtgpu_bo_cache_lost(struct virtgpu_bo_cache *cache,
 }
 
 /*
- * Evict up to a batch of what @tier holds and was freed by @until.  Returns
- * whether there may be more.
+ * Evict up to a batch of what was freed by @until; @tiers and @memcg as for
+ * virtgpu_bo_cache_oldest().  Returns whether there may be more.
  */
 static bool virtgpu_bo_cache_evict_batch(struct virtgpu_bo_cache *cache,
-					 enum virtgpu_bo_tier tier,
+					 unsigned int tiers,
+					 const struct mem_cgroup *memcg,
 					 ktime_t until,
 					 enum virtgpu_bo_evict reason)
 {
-	struct virtgpu_bo_entry *entry, *next;
-	unsigned int n = 0;
+	struct virtgpu_bo_entry *entry;
+	unsigned int n;
 
 	lockdep_assert_held(&cache->lock);
-	list_for_each_entry_safe(entry, next, &cache->lru[tier], lru_link) {
-		if (n++ == EVICT_BATCH)
-			return true;
-		if (ktime_after(entry->freed, until))
-			return false;
+	for (n = 0; n < EVICT_BATCH; n++) {
+		entry = virtgpu_bo_cache_oldest(cache, tiers, memcg);
+		if (!entry || ktime_after(entry->freed, until))
+			break;
 		virtgpu_bo_cache_evict_one(cache, entry, reason, cache->doomed);
 	}
-	return false;
+	virtgpu_bo_cache_kick(cache);
+	return n == EVICT_BATCH;
+}
+
+static void virtgpu_bo_cache_evict_until(struct virtgpu_bo_cache *cache,
+					 unsigned int tiers,
+					 const struct mem_cgroup *memcg,
+					 ktime_t until,
+					 enum virtgpu_bo_evict reason)
+{
+	bool more;
+
+	do {
+		spin_lock(&cache->lock);
+		more = virtgpu_bo_cache_evict_batch(cache, tiers, memcg, until,
+						    reason);
+		spin_unlock(&cache->lock);
+	} while (more);
 }
 
 /**
  * virtgpu_bo_cache_evict - drop all that is held now
  * @cache: the cache
  * @tiers: of these tiers, VIRTGPU_BO_EVICT_RESOURCE and VIRTGPU_BO_EVICT_PAGES
+ * @memcg: of what is charged to this cgroup, or of all if NULL
  * @reason: why
  *
- * The worker releases it; see virtgpu_bo_cache_flush().
+ * Works release it; see virtgpu_bo_cache_flush().
  */
 void virtgpu_bo_cache_evict(struct virtgpu_bo_cache *cache, unsigned int tiers,
+			    const struct mem_cgroup *memcg,
 			    enum virtgpu_bo_evict reason)
 {
-	ktime_t now = ktime_get();
-	enum virtgpu_bo_tier tier;
-	bool more;
+	virtgpu_bo_cache_evict_until(cache, tiers, memcg, ktime_get(), reason);
+}
 
-	for (tier = VIRTGPU_BO_TIER_RESOURCE; tier < VIRTGPU_BO_TIERS; tier++) {
-		if (!(tiers & BIT(tier)))
-			continue;
-		do {
-			spin_lock(&cache->lock);
-			more = virtgpu_bo_cache_evict_batch(cache, tier, now,
-							    reason);
-			virtgpu_bo_cache_kick(cache);
-			spin_unlock(&cache->lock);
-		} while (more);
+/**
+ * virtgpu_bo_cache_reclaim - give memory back because it is short
+ * @cache: the cache
+ * @memcg: of what is charged to this cgroup, or of all if NULL
+ * @pages: how many, if there are so many
+ *
+ * What was freed first goes first.  The groups it is taken from are closed for a
+ * while.  Called from memory reclaim: works do what takes time.
+ *
+ * Returns: pages that are on their way to being free now.
+ */
+unsigned long virtgpu_bo_cache_reclaim(struct virtgpu_bo_cache *cache,
+				       const struct mem_cgroup *memcg,
+				       unsigned long pages)
+{
+	struct virtgpu_bo_entry *entry;
+	unsigned long done = 0;
+
+	spin_lock(&cache->lock);
+	while (done < pages) {
+		entry = virtgpu_bo_cache_oldest(cache, VIRTGPU_BO_EVICT_ALL,
+						memcg);
+		if (!entry)
+			break;
+		done += entry->size >> PAGE_SHIFT;
+		virtgpu_bo_group_back_off(entry->group);
+		virtgpu_bo_cache_evict_one(cache, entry,
+					   VIRTGPU_BO_EVICT_PRESSURE,
+					   cache->doomed);
 	}
+	virtgpu_bo_cache_kick(cache);
+	spin_unlock(&cache->lock);
+	return done;
 }
 
 /**
@@ -692,19 +812,22 @@ void virtgpu_bo_cache_evict(struct virtgpu_bo_cache *cache, unsigned int tiers,
  */
 void virtgpu_bo_cache_evict_res(struct virtgpu_bo_cache *cache, u32 res_id)
 {
-	struct virtgpu_bo_entry *entry;
+	struct virtgpu_bo_entry *entry, *next;
+	struct virtgpu_bo_group *group;
 
 	spin_lock(&cache->lock);
-	list_for_each_entry(entry, &cache->lru[VIRTGPU_BO_TIER_RESOURCE],
-			    lru_link) {
-		if (entry->res_id != res_id)
-			continue;
-		virtgpu_bo_cache_evict_one(cache, entry,
-					   VIRTGPU_BO_EVICT_REFUSED,
-					   cache->doomed);
-		virtgpu_bo_cache_kick(cache);
-		break;
+	list_for_each_entry(group, &cache->groups, link) {
+		list_for_each_entry_safe(entry, next,
+					 &group->lru[VIRTGPU_BO_TIER_RESOURCE],
+					 lru_link) {
+			if (entry->res_id == res_id)
+				virtgpu_bo_cache_evict_one
+					(cache, entry,
+					 VIRTGPU_BO_EVICT_REFUSED,
+					 cache->doomed);
+		}
 	}
+	virtgpu_bo_cache_kick(cache);
 	spin_unlock(&cache->lock);
 }
 
@@ -751,52 +874,61 @@ void virtgpu_bo_cache_close_owner(struct virtgpu_bo_cache *cache,
 	} while (more);
 }
 
-static void virtgpu_bo_cache_expire(struct virtgpu_bo_cache *cache)
+static void virtgpu_bo_cache_clock(struct work_struct *work)
 {
-	ktime_t until = ktime_sub_ms(ktime_get(), READ_ONCE(cache->timeout_ms));
-	enum virtgpu_bo_tier tier;
-	bool more;
-
-	for (tier = VIRTGPU_BO_TIER_RESOURCE; tier < VIRTGPU_BO_TIERS; tier++) {
-		do {
-			spin_lock(&cache->lock);
-			more = virtgpu_bo_cache_evict_batch
-				(cache, tier, until, VIRTGPU_BO_EVICT_EXPIRED);
-			spin_unlock(&cache->lock);
-		} while (more);
-	}
-}
-
-/* Move what may be released now to @out. */
-static void virtgpu_bo_cache_next_doomed(struct virtgpu_bo_cache *cache,
-					 struct list_head *out,
-					 enum virtgpu_bo_tier tier)
-{
-	struct virtgpu_bo_entry *entry, *next;
+	struct virtgpu_bo_cache *cache =
+		container_of(to_delayed_work(work), struct virtgpu_bo_cache,
+			     clock);
+	struct virtgpu_bo_group *group;
+	ktime_t until;
 
 	spin_lock(&cache->lock);
-	if (tier == VIRTGPU_BO_TIER_PAGES)
-		list_splice_tail_init(&cache->doomed[tier], out);
-	list_for_each_entry_safe(entry, next, &cache->doomed[tier], lru_link) {
+	cache->due = KTIME_MAX;
+	until = ktime_sub_ms(ktime_get(), cache->timeout_ms);
+	spin_unlock(&cache->lock);
+
+	virtgpu_bo_cache_evict_until(cache, VIRTGPU_BO_EVICT_ALL, NULL, until,
+				     VIRTGPU_BO_EVICT_EXPIRED);
+
+	spin_lock(&cache->lock);
+	list_for_each_entry(group, &cache->groups, link)
+		virtgpu_bo_group_sleep(group);
+	virtgpu_bo_cache_arm_expiry(cache);
+	spin_unlock(&cache->lock);
+}
+
+static void virtgpu_bo_cache_retire(struct work_struct *work)
+{
+	struct virtgpu_bo_cache *cache =
+		container_of(work, struct virtgpu_bo_cache, retire);
+	struct list_head *doomed = &cache->doomed[VIRTGPU_BO_TIER_RESOURCE];
+	struct virtgpu_bo_entry *entry, *next;
+	LIST_HEAD(out);
+
+	spin_lock(&cache->lock);
+	list_for_each_entry_safe(entry, next, doomed, lru_link) {
 		if (cache->window >= cache->window_max)
 			break;
 		cache->window++;
 		entry->windowed = true;
-		list_move_tail(&entry->lru_link, out);
+		list_move_tail(&entry->lru_link, &out);
 	}
 	spin_unlock(&cache->lock);
+
+	virtgpu_bo_cache_release(cache, &out, VIRTGPU_BO_TIER_RESOURCE);
 }
 
-static void virtgpu_bo_cache_release_doomed(struct virtgpu_bo_cache *cache)
+static void virtgpu_bo_cache_reap_work(struct work_struct *work)
 {
-	enum virtgpu_bo_tier tier;
+	struct virtgpu_bo_cache *cache =
+		container_of(work, struct virtgpu_bo_cache, reap);
 	LIST_HEAD(out);
 
-	for (tier = VIRTGPU_BO_TIER_RESOURCE; tier < VIRTGPU_BO_TIERS; tier++) {
-		virtgpu_bo_cache_next_doomed(cache, &out, tier);
-		virtgpu_bo_cache_release(cache, &out, tier);
-		INIT_LIST_HEAD(&out);
-	}
+	spin_lock(&cache->lock);
+	list_splice_init(&cache->doomed[VIRTGPU_BO_TIER_PAGES], &out);
+	spin_unlock(&cache->lock);
+
+	virtgpu_bo_cache_release(cache, &out, VIRTGPU_BO_TIER_PAGES);
 }
 
 /* Returns false when there was nothing to zero. */
@@ -826,24 +958,14 @@ static bool virtgpu_bo_cache_zero_one(struct virtgpu_bo_cache *cache)
 	return true;
 }
 
-static void virtgpu_bo_cache_work(struct work_struct *work)
+static void virtgpu_bo_cache_zero_work(struct work_struct *work)
 {
 	struct virtgpu_bo_cache *cache =
 		container_of(to_delayed_work(work), struct virtgpu_bo_cache,
-			     work);
+			     zero);
 
-	spin_lock(&cache->lock);
-	cache->due = KTIME_MAX;
-	spin_unlock(&cache->lock);
-
-	do {
-		virtgpu_bo_cache_expire(cache);
-		virtgpu_bo_cache_release_doomed(cache);
-	} while (virtgpu_bo_cache_zero_one(cache));
-
-	spin_lock(&cache->lock);
-	virtgpu_bo_cache_arm_expiry(cache);
-	spin_unlock(&cache->lock);
+	while (virtgpu_bo_cache_zero_one(cache))
+		cond_resched();
 }
 
 /**
@@ -857,7 +979,7 @@ bool virtgpu_bo_cache_idle(struct virtgpu_bo_cache *cache)
 	bool idle;
 
 	spin_lock(&cache->lock);
-	idle = !virtgpu_bo_cache_oldest(cache) && !cache->release_bos;
+	idle = !virtgpu_bo_cache_held(cache) && !cache->release_bos;
 	spin_unlock(&cache->lock);
 	return idle;
 }
@@ -904,6 +1026,37 @@ int virtgpu_bo_cache_flush(struct virtgpu_bo_cache *cache)
 }
 
 /**
+ * virtgpu_bo_cache_oom - give all back before something is killed for memory
+ * @cache: the cache
+ *
+ * Unlike reclaim it may wait a moment for the host.
+ *
+ * Returns: bytes freed.
+ */
+u64 virtgpu_bo_cache_oom(struct virtgpu_bo_cache *cache)
+{
+	u64 before, after, mark;
+
+	spin_lock(&cache->lock);
+	before = virtgpu_bo_cache_held(cache) + cache->release_bytes;
+	spin_unlock(&cache->lock);
+	if (!before)
+		return 0;
+
+	while (virtgpu_bo_cache_reclaim(cache, NULL, EVICT_BATCH))
+		;
+	mark = virtgpu_bo_cache_release_mark(cache);
+	wait_event_timeout(cache->wait,
+			   virtgpu_bo_cache_released_until(cache, mark),
+			   msecs_to_jiffies(OOM_TIMEOUT_MS));
+
+	spin_lock(&cache->lock);
+	after = virtgpu_bo_cache_held(cache) + cache->release_bytes;
+	spin_unlock(&cache->lock);
+	return before - min(before, after);
+}
+
+/**
  * virtgpu_bo_cache_kill - drop all, let nothing in any more, wait
  * @cache: the cache
  *
@@ -916,7 +1069,7 @@ bool virtgpu_bo_cache_kill(struct virtgpu_bo_cache *cache)
 	spin_lock(&cache->lock);
 	cache->dead = true;
 	spin_unlock(&cache->lock);
-	virtgpu_bo_cache_evict(cache, VIRTGPU_BO_EVICT_ALL,
+	virtgpu_bo_cache_evict(cache, VIRTGPU_BO_EVICT_ALL, NULL,
 			       VIRTGPU_BO_EVICT_DRAIN);
 	mark = virtgpu_bo_cache_release_mark(cache);
 	return wait_event_timeout(cache->wait,
@@ -936,17 +1089,20 @@ void virtgpu_bo_cache_abandon(struct virtgpu_bo_cache *cache)
 	cache->dead = true;
 	cache->window_max = UINT_MAX;
 	spin_unlock(&cache->lock);
-	virtgpu_bo_cache_evict(cache, VIRTGPU_BO_EVICT_ALL,
+	virtgpu_bo_cache_evict(cache, VIRTGPU_BO_EVICT_ALL, NULL,
 			       VIRTGPU_BO_EVICT_DRAIN);
-	flush_delayed_work(&cache->work);
-	cancel_delayed_work_sync(&cache->work);
-	virtgpu_bo_cache_release_doomed(cache);
+	cancel_delayed_work_sync(&cache->clock);
+	cancel_delayed_work_sync(&cache->zero);
+	/* One that runs may have seen the old window. */
+	flush_work(&cache->retire);
+	virtgpu_bo_cache_retire(&cache->retire);
+	flush_work(&cache->reap);
 }
 
 static void virtgpu_bo_cache_empty_if_off(struct virtgpu_bo_cache *cache)
 {
 	if (!virtgpu_bo_cache_active(cache))
-		virtgpu_bo_cache_evict(cache, VIRTGPU_BO_EVICT_ALL,
+		virtgpu_bo_cache_evict(cache, VIRTGPU_BO_EVICT_ALL, NULL,
 				       VIRTGPU_BO_EVICT_DISABLED);
 }
 
@@ -1007,24 +1163,29 @@ int virtgpu_bo_cache_init(struct virtgpu_bo_cache *cache,
 
 	spin_lock_init(&cache->lock);
 	init_waitqueue_head(&cache->wait);
-	INIT_DELAYED_WORK(&cache->work, virtgpu_bo_cache_work);
+	INIT_DELAYED_WORK(&cache->clock, virtgpu_bo_cache_clock);
+	INIT_DELAYED_WORK(&cache->zero, virtgpu_bo_cache_zero_work);
+	INIT_WORK(&cache->retire, virtgpu_bo_cache_retire);
+	INIT_WORK(&cache->reap, virtgpu_bo_cache_reap_work);
+	INIT_LIST_HEAD(&cache->groups);
 	for (i = 0; i < VIRTGPU_BO_IDENT_HEADS; i++)
 		INIT_LIST_HEAD(&cache->idents[i]);
-	for (i = 0; i < VIRTGPU_BO_BUCKETS; i++)
-		INIT_LIST_HEAD(&cache->pages[i]);
-	for (i = 0; i < VIRTGPU_BO_TIERS; i++) {
-		INIT_LIST_HEAD(&cache->lru[i]);
+	for (i = 0; i < VIRTGPU_BO_TIERS; i++)
 		INIT_LIST_HEAD(&cache->doomed[i]);
-	}
 	INIT_LIST_HEAD(&cache->dirty);
 	cache->due = KTIME_MAX;
 	cache->window_max = WINDOW_MAX;
 	cache->ops = ops;
 	cache->dev = dev;
-	cache->wq = alloc_ordered_workqueue("virtgpu_bo_cache",
-					    WQ_MEM_RECLAIM);
-	cache->dead = !cache->wq;
-	return cache->wq ? 0 : -ENOMEM;
+	cache->wq = alloc_workqueue("virtgpu_bo_cache",
+				    WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	cache->host_wq = alloc_workqueue("virtgpu_bo_host",
+					 WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	if (cache->wq && cache->host_wq &&
+	    !virtgpu_bo_cache_reclaim_init(cache))
+		return 0;
+	virtgpu_bo_cache_fini(cache);
+	return -ENOMEM;
 }
 
 /**
@@ -1033,9 +1194,14 @@ int virtgpu_bo_cache_init(struct virtgpu_bo_cache *cache,
  */
 void virtgpu_bo_cache_fini(struct virtgpu_bo_cache *cache)
 {
-	if (!cache->wq)
-		return;
-	cancel_delayed_work_sync(&cache->work);
-	destroy_workqueue(cache->wq);
+	cache->dead = true;
+	virtgpu_bo_cache_reclaim_fini(cache);
+	cancel_delayed_work_sync(&cache->clock);
+	cancel_delayed_work_sync(&cache->zero);
+	if (cache->host_wq)
+		destroy_workqueue(cache->host_wq);
+	if (cache->wq)
+		destroy_workqueue(cache->wq);
+	cache->host_wq = NULL;
 	cache->wq = NULL;
 }

@@ -14,12 +14,18 @@
 #include <linux/kref.h>
 #include <linux/ktime.h>
 #include <linux/list.h>
+#include <linux/list_lru.h>
 #include <linux/mm.h>
+#include <linux/notifier.h>
+#include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+struct kmem_cache;
+struct mem_cgroup;
+struct shrinker;
 struct virtgpu_bo_cache;
 struct virtgpu_bo_entry;
 
@@ -48,6 +54,8 @@ enum virtgpu_bo_tier {
  * @VIRTGPU_BO_EVICT_DISABLED: the cache was switched off
  * @VIRTGPU_BO_EVICT_DRAIN: the device is being unbound
  * @VIRTGPU_BO_EVICT_REFUSED: the host did not accept its creation or its release
+ * @VIRTGPU_BO_EVICT_PRESSURE: the kernel wanted the memory
+ * @VIRTGPU_BO_EVICT_HOST: the host ran out of memory
  * @VIRTGPU_BO_EVICTS: how many there are
  *
  * All but the first are purges.  The values stand in trace events and must not
@@ -61,6 +69,8 @@ enum virtgpu_bo_evict {
 	VIRTGPU_BO_EVICT_DISABLED,
 	VIRTGPU_BO_EVICT_DRAIN,
 	VIRTGPU_BO_EVICT_REFUSED,
+	VIRTGPU_BO_EVICT_PRESSURE,
+	VIRTGPU_BO_EVICT_HOST,
 	VIRTGPU_BO_EVICTS
 };
 
@@ -77,11 +87,14 @@ enum virtgpu_bo_evict {
  * @VIRTGPU_BO_REJECT_SIZE: larger than the limit or the bucket table
  * @VIRTGPU_BO_REJECT_FOREIGN: its pages are not ours: imported, or host memory
  * @VIRTGPU_BO_REJECT_GONE: the device is gone
+ * @VIRTGPU_BO_REJECT_PRESSURE: memory was short a moment ago
+ * @VIRTGPU_BO_REJECT_TIGHT: its memory cgroup has little room left
+ * @VIRTGPU_BO_REJECT_NOMEM: there was no memory for the cache's own needs
  * @VIRTGPU_BO_REJECTS: how many there are
  *
- * Up to VIRTGPU_BO_REJECT_REFUSED its pages may still enter the pages tier, the
- * others keep it out of both.  The values stand in trace events and must not
- * change.
+ * Up to VIRTGPU_BO_REJECT_REFUSED, and with VIRTGPU_BO_REJECT_TIGHT, its pages
+ * may still enter the pages tier; the others keep it out of both.  The values
+ * stand in trace events and must not change.
  */
 enum virtgpu_bo_reject {
 	VIRTGPU_BO_REJECT_NONE,
@@ -95,6 +108,9 @@ enum virtgpu_bo_reject {
 	VIRTGPU_BO_REJECT_SIZE,
 	VIRTGPU_BO_REJECT_FOREIGN,
 	VIRTGPU_BO_REJECT_GONE,
+	VIRTGPU_BO_REJECT_PRESSURE,
+	VIRTGPU_BO_REJECT_TIGHT,
+	VIRTGPU_BO_REJECT_NOMEM,
 	VIRTGPU_BO_REJECTS
 };
 
@@ -161,11 +177,66 @@ struct virtgpu_bo_owner {
 	struct list_head entries;
 };
 
+/*
+ * Size classes: every page count below eight has its own, from there on each
+ * octave has eight.  So two sizes of one class differ by less than 1/8.
+ * The last class begins at 1.875 GiB (of 4 KiB pages).
+ */
+#define VIRTGPU_BO_BUCKETS 136
+
+/**
+ * struct virtgpu_bo_group - the BOs that are charged to one memory cgroup
+ * @ref: one held by each BO; looked up under RCU
+ * @cache: whose BOs
+ * @id: number of the cgroup, never used again: the inode of its folder; 0 where
+ *      there are no cgroups
+ * @memcg: the cgroup while @awake, holds a reference; also read under RCU
+ * @awake: BOs of it are held or being released, or were a moment ago
+ * @link: in &virtgpu_bo_cache.groups, read under RCU
+ * @shrink_link: in &virtgpu_bo_cache.shrink_lru, by which reclaim in the cgroup
+ *               finds us
+ * @rcu: for freeing it
+ * @lru: what is held, by tier, first freed first
+ * @pages: the pages tier, by size class
+ * @held_pages: pages held in both tiers; read without the lock
+ * @releasing: BOs that are being released
+ * @backoff_ms: how long the last back-off was to last, 0 if there was none
+ * @backoff_until: when it ends
+ *
+ * Pages are charged to the cgroup of who first touched them, which is who
+ * created the BO, and stay so while they are cached.  So they are handed on only
+ * inside the group, and reclaim in the cgroup takes from the group.
+ *
+ * A BO in use must not keep a cgroup in memory that was removed: the compositor
+ * may have a window's BO for long after its client is gone.  So the group refers
+ * to the cgroup only while it is awake: from when a task in the cgroup closes a BO
+ * until nothing of the group is held or being released, when the clock runs or, if
+ * it is not going to, when the last release ends.
+ *
+ * Members without a note are protected by &virtgpu_bo_cache.lock.
+ */
+struct virtgpu_bo_group {
+	struct kref ref;
+	struct virtgpu_bo_cache *cache;
+	u64 id;
+	struct mem_cgroup *memcg;
+	bool awake;
+	struct list_head link;
+	struct list_head shrink_link;
+	struct rcu_head rcu;
+	struct list_head lru[VIRTGPU_BO_TIERS];
+	struct list_head pages[VIRTGPU_BO_BUCKETS];
+	unsigned long held_pages;
+	unsigned long releasing;
+	unsigned int backoff_ms;
+	ktime_t backoff_until;
+};
+
 /**
  * struct virtgpu_bo_entry - a BO's part of the cache, embedded in the BO
  *
- * The driver fills in @ident, @size and @owner while the BO is alive; the store
- * owns all of it from virtgpu_bo_cache_put() until the entry comes back by
+ * The driver fills in @ident, @size, @owner and @group while the BO is alive; the
+ * store owns all of it from virtgpu_bo_cache_put() until the entry comes back by
  * virtgpu_bo_cache_take_resource(), virtgpu_bo_cache_take_pages() or
  * &virtgpu_bo_cache_ops.release.
  */
@@ -196,24 +267,16 @@ struct virtgpu_bo_entry {
 	ktime_t freed;
 	/** @owner: who made it, holds a reference; NULL if it can't be reused */
 	struct virtgpu_bo_owner *owner;
+	/** @group: whom its pages are charged to, holds a reference; may be NULL */
+	struct virtgpu_bo_group *group;
 	/** @bucket_link: among those a request for it looks at */
 	struct list_head bucket_link;
 	/** @owner_link: in &virtgpu_bo_owner.entries, in the resource tier */
 	struct list_head owner_link;
-	/** @lru_link: among what its tier holds, or among what is doomed */
+	/** @lru_link: in &virtgpu_bo_group.lru, or among what is doomed */
 	struct list_head lru_link;
 	/** @dirty_link: among those whose pages are not zeroed yet */
 	struct list_head dirty_link;
-};
-
-/**
- * struct virtgpu_bo_release - what remains to be counted when a BO is gone
- * @bytes: its backing, 0 if it was not being released
- * @windowed: see &virtgpu_bo_entry.windowed
- */
-struct virtgpu_bo_release {
-	u64 bytes;
-	bool windowed;
 };
 
 /**
@@ -224,9 +287,10 @@ struct virtgpu_bo_release {
 struct virtgpu_bo_cache_ops {
 	/**
 	 * @release: the entry is out of the cache.  From the resource tier
-	 * (@tier) the host must be told, and virtgpu_bo_cache_release_end()
-	 * called some time after it has answered; from the pages tier the
-	 * pages are freed and that called before it returns.
+	 * (@tier) the host must be told, virtgpu_bo_cache_answered() called
+	 * when it has answered and virtgpu_bo_cache_release_end() when the
+	 * pages are free.  From the pages tier, or if it has answered, they
+	 * are freed and the latter is called before it returns.
 	 */
 	void (*release)(struct virtgpu_bo_cache *cache,
 			struct virtgpu_bo_entry *entry,
@@ -236,13 +300,6 @@ struct virtgpu_bo_cache_ops {
 	/** @zero: make the entry's guest pages zero */
 	void (*zero)(struct virtgpu_bo_entry *entry);
 };
-
-/*
- * Size classes: every page count below eight has its own, from there on each
- * octave has eight.  So two sizes of one class differ by less than 1/8.
- * The last class begins at 1.875 GiB (of 4 KiB pages).
- */
-#define VIRTGPU_BO_BUCKETS 136
 
 /* Identities are spread over this many lists. */
 #define VIRTGPU_BO_IDENT_BITS 10
@@ -256,6 +313,8 @@ struct virtgpu_bo_cache_ops {
  * @demotions: went from the resource tier towards the pages tier
  * @evicted: left by the reason of the index
  * @rejected: did not enter by the reason of the index
+ * @backoffs: times that memory pressure closed the cache to a cgroup for a while
+ * @backoff_ms: how long the last of these was to last
  */
 struct virtgpu_bo_cache_stats {
 	u64 puts;
@@ -264,6 +323,8 @@ struct virtgpu_bo_cache_stats {
 	u64 demotions;
 	u64 evicted[VIRTGPU_BO_EVICTS];
 	u64 rejected[VIRTGPU_BO_REJECTS];
+	u64 backoffs;
+	u64 backoff_ms;
 };
 
 /**
@@ -271,7 +332,11 @@ struct virtgpu_bo_cache_stats {
  *
  * @lock protects all members without a note, and the store's part of each
  * entry.  It nests inside everything, nothing is allocated under it and no
- * other lock is taken.
+ * other lock is taken: memory reclaim takes it.
+ *
+ * Each kind of work waits for as little as it can, so that memory comes back
+ * when the kernel needs it: @clock, @zero and @reap wait for nobody, @retire
+ * for the host when it does not keep up, and so has a queue of its own.
  */
 struct virtgpu_bo_cache {
 	/** @lock: see above; process context only */
@@ -280,11 +345,19 @@ struct virtgpu_bo_cache {
 	const struct virtgpu_bo_cache_ops *ops;
 	/** @dev: number of the virtio device, for trace events; set once */
 	u32 dev;
-	/** @wq: runs @work only; NULL when the cache could not be set up */
+	/** @wq: runs all works but @retire; NULL if the cache was not set up */
 	struct workqueue_struct *wq;
-	/** @work: expires, releases and zeroes; unarmed when nothing is held */
-	struct delayed_work work;
-	/** @due: when @work runs next, KTIME_MAX if it does not */
+	/** @host_wq: runs @retire */
+	struct workqueue_struct *host_wq;
+	/** @clock: expires what is old; unarmed when nothing is held */
+	struct delayed_work clock;
+	/** @zero: zeroes what is dirty */
+	struct delayed_work zero;
+	/** @retire: tells the host about what is doomed */
+	struct work_struct retire;
+	/** @reap: frees the pages of what the host has let go of */
+	struct work_struct reap;
+	/** @due: when @clock runs next, KTIME_MAX if it does not */
 	ktime_t due;
 	/** @dead: the device is being unbound, nothing enters any more */
 	bool dead;
@@ -296,17 +369,27 @@ struct virtgpu_bo_cache {
 	/** @max_bytes: knob, limit over both tiers */
 	u64 max_bytes;
 
+	/** @groups: what is held, by memory cgroup; read under RCU */
+	struct list_head groups;
+	/** @group_slab: they are allocated from; set once */
+	struct kmem_cache *group_slab;
+	/** @shrinker: gives memory back under pressure; set once */
+	struct shrinker *shrinker;
+	/** @shrink_lru: which cgroups it is to be called for; own locking */
+	struct list_lru shrink_lru;
+	/** @oom: the last call before something is killed; set once */
+	struct notifier_block oom;
+
 	/** @idents: the resource tier, by hash of owner, identity and class */
 	struct list_head idents[VIRTGPU_BO_IDENT_HEADS];
-	/** @pages: the pages tier, by size class */
-	struct list_head pages[VIRTGPU_BO_BUCKETS];
-	/** @lru: what is held, by tier, first freed first */
-	struct list_head lru[VIRTGPU_BO_TIERS];
-	/** @dirty: of those, what is to be zeroed */
+	/** @dirty: of what is held, what is to be zeroed */
 	struct list_head dirty;
-	/** @doomed: to be released by @work, by the tier it came from */
+	/**
+	 * @doomed: to be released: by @retire what the host still has, which
+	 * comes from the resource tier, and by @reap what it has not
+	 */
 	struct list_head doomed[VIRTGPU_BO_TIERS];
-	/** @window: of the releases @work sent, how many have no answer */
+	/** @window: of the releases @retire sent, how many have no answer */
 	unsigned int window;
 	/** @window_max: how many of those there may be */
 	unsigned int window_max;
@@ -388,9 +471,11 @@ bool virtgpu_bo_cache_put(struct virtgpu_bo_cache *cache,
 struct virtgpu_bo_entry *
 virtgpu_bo_cache_take_resource(struct virtgpu_bo_cache *cache,
 			       const struct virtgpu_bo_owner *owner,
+			       const struct virtgpu_bo_group *group,
 			       const struct virtgpu_bo_ident *ident, u64 size);
 struct virtgpu_bo_entry *
-virtgpu_bo_cache_take_pages(struct virtgpu_bo_cache *cache, u64 size,
+virtgpu_bo_cache_take_pages(struct virtgpu_bo_cache *cache,
+			    struct virtgpu_bo_group *group, u64 size,
 			    bool exact);
 void virtgpu_bo_cache_missed(struct virtgpu_bo_cache *cache, u64 size);
 void virtgpu_bo_cache_rejected(struct virtgpu_bo_cache *cache,
@@ -399,20 +484,28 @@ void virtgpu_bo_cache_rejected(struct virtgpu_bo_cache *cache,
 
 void virtgpu_bo_cache_release_begin(struct virtgpu_bo_cache *cache,
 				    struct virtgpu_bo_entry *entry);
-void virtgpu_bo_cache_release_take(struct virtgpu_bo_cache *cache,
-				   struct virtgpu_bo_entry *entry,
-				   struct virtgpu_bo_release *release);
-void virtgpu_bo_cache_release_end(struct virtgpu_bo_cache *cache,
-				  const struct virtgpu_bo_release *release);
+bool virtgpu_bo_cache_answered(struct virtgpu_bo_cache *cache,
+			       struct virtgpu_bo_entry *entry);
+bool virtgpu_bo_cache_reap(struct virtgpu_bo_cache *cache,
+			   struct virtgpu_bo_entry *entry);
+u64 virtgpu_bo_cache_release_take(struct virtgpu_bo_cache *cache,
+				  struct virtgpu_bo_entry *entry);
+void virtgpu_bo_cache_release_end(struct virtgpu_bo_cache *cache, u64 bytes);
 void virtgpu_bo_cache_lost(struct virtgpu_bo_cache *cache,
 			   struct virtgpu_bo_entry *entry,
 			   enum virtgpu_bo_evict reason);
 
 void virtgpu_bo_cache_evict(struct virtgpu_bo_cache *cache, unsigned int tiers,
+			    const struct mem_cgroup *memcg,
 			    enum virtgpu_bo_evict reason);
+unsigned long virtgpu_bo_cache_reclaim(struct virtgpu_bo_cache *cache,
+				       const struct mem_cgroup *memcg,
+				       unsigned long pages);
+u64 virtgpu_bo_cache_oom(struct virtgpu_bo_cache *cache);
 void virtgpu_bo_cache_evict_res(struct virtgpu_bo_cache *cache, u32 res_id);
 void virtgpu_bo_cache_close_owner(struct virtgpu_bo_cache *cache,
 				  struct virtgpu_bo_owner *owner);
+void virtgpu_bo_cache_arm(struct virtgpu_bo_cache *cache, ktime_t due);
 bool virtgpu_bo_cache_idle(struct virtgpu_bo_cache *cache);
 int virtgpu_bo_cache_flush(struct virtgpu_bo_cache *cache);
 bool virtgpu_bo_cache_kill(struct virtgpu_bo_cache *cache);
@@ -426,6 +519,22 @@ u64 virtgpu_bo_bucket_min(unsigned int bucket);
 
 struct virtgpu_bo_owner *virtgpu_bo_owner_new(u32 ctx_id);
 void virtgpu_bo_owner_put(struct virtgpu_bo_owner *owner);
+
+/* virtgpu_bo_cache_reclaim.c */
+struct virtgpu_bo_group *virtgpu_bo_group_get(struct virtgpu_bo_cache *cache);
+void virtgpu_bo_group_put(struct virtgpu_bo_group *group);
+void virtgpu_bo_group_wake(struct virtgpu_bo_group *group);
+void virtgpu_bo_group_sleep(struct virtgpu_bo_group *group);
+bool virtgpu_bo_group_within(const struct virtgpu_bo_group *group,
+			     const struct mem_cgroup *memcg);
+bool virtgpu_bo_memcg_full(struct mem_cgroup *memcg, u64 size);
+bool virtgpu_bo_group_tight(const struct virtgpu_bo_group *group, u64 size);
+bool virtgpu_bo_group_pressed(const struct virtgpu_bo_group *group);
+void virtgpu_bo_group_back_off(struct virtgpu_bo_group *group);
+unsigned long virtgpu_bo_cache_freeable(struct virtgpu_bo_cache *cache,
+					const struct mem_cgroup *memcg);
+int virtgpu_bo_cache_reclaim_init(struct virtgpu_bo_cache *cache);
+void virtgpu_bo_cache_reclaim_fini(struct virtgpu_bo_cache *cache);
 
 /* Masks for virtgpu_bo_cache_evict(). */
 #define VIRTGPU_BO_EVICT_RESOURCE BIT(VIRTGPU_BO_TIER_RESOURCE)

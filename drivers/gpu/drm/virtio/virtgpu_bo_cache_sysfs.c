@@ -107,7 +107,7 @@ static ssize_t purge_store(struct kobject *kobj, struct kobj_attribute *attr,
 	for (i = 0; i < ARRAY_SIZE(words); i++) {
 		if (!sysfs_streq(buf, words[i].word))
 			continue;
-		virtgpu_bo_cache_evict(cache, words[i].tiers,
+		virtgpu_bo_cache_evict(cache, words[i].tiers, NULL,
 				       VIRTGPU_BO_EVICT_ADMIN);
 		return virtgpu_bo_cache_flush(cache) ?: len;
 	}
@@ -194,6 +194,8 @@ static struct stat_attribute stat_files[] = {
 	STAT_EVICTED(purged_disabled, DISABLED),
 	STAT_EVICTED(purged_drain, DRAIN),
 	STAT_EVICTED(purged_refused, REFUSED),
+	STAT_EVICTED(purged_pressure, PRESSURE),
+	STAT_EVICTED(purged_host, HOST),
 	STAT_SUM(rejected, stats.rejected[0], VIRTGPU_BO_REJECTS),
 	STAT_REJECTED(rejected_shared, SHARED),
 	STAT_REJECTED(rejected_custom, CUSTOM),
@@ -205,12 +207,17 @@ static struct stat_attribute stat_files[] = {
 	STAT_REJECTED(rejected_size, SIZE),
 	STAT_REJECTED(rejected_foreign, FOREIGN),
 	STAT_REJECTED(rejected_gone, GONE),
+	STAT_REJECTED(rejected_pressure, PRESSURE),
+	STAT_REJECTED(rejected_tight, TIGHT),
+	STAT_REJECTED(rejected_nomem, NOMEM),
 	STAT_TIER(held_resource_bytes, held_bytes, RESOURCE),
 	STAT_TIER(held_resource_bos, held_bos, RESOURCE),
 	STAT_TIER(held_pages_bytes, held_bytes, PAGES),
 	STAT_TIER(held_pages_bos, held_bos, PAGES),
 	STAT(release_bytes, release_bytes),
 	STAT(release_bos, release_bos),
+	STAT(backoffs, stats.backoffs),
+	STAT(backoff_ms, stats.backoff_ms),
 };
 
 /* Filled in by stat_attrs_fill(), always with the same. */

@@ -20,6 +20,8 @@ TRACE_DEFINE_ENUM(VIRTGPU_BO_EVICT_ADMIN);
 TRACE_DEFINE_ENUM(VIRTGPU_BO_EVICT_DISABLED);
 TRACE_DEFINE_ENUM(VIRTGPU_BO_EVICT_DRAIN);
 TRACE_DEFINE_ENUM(VIRTGPU_BO_EVICT_REFUSED);
+TRACE_DEFINE_ENUM(VIRTGPU_BO_EVICT_PRESSURE);
+TRACE_DEFINE_ENUM(VIRTGPU_BO_EVICT_HOST);
 TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_NONE);
 TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_SHARED);
 TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_CUSTOM);
@@ -31,6 +33,9 @@ TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_DISABLED);
 TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_SIZE);
 TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_FOREIGN);
 TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_GONE);
+TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_PRESSURE);
+TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_TIGHT);
+TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_NOMEM);
 TRACE_DEFINE_ENUM(VIRTGPU_BO_TIER_NONE);
 TRACE_DEFINE_ENUM(VIRTGPU_BO_TIER_RESOURCE);
 TRACE_DEFINE_ENUM(VIRTGPU_BO_TIER_PAGES);
@@ -49,7 +54,9 @@ TRACE_DEFINE_ENUM(VIRTGPU_BO_TIER_PAGES);
 			 { VIRTGPU_BO_EVICT_ADMIN, "admin" }, \
 			 { VIRTGPU_BO_EVICT_DISABLED, "disabled" }, \
 			 { VIRTGPU_BO_EVICT_DRAIN, "drain" }, \
-			 { VIRTGPU_BO_EVICT_REFUSED, "refused" })
+			 { VIRTGPU_BO_EVICT_REFUSED, "refused" }, \
+			 { VIRTGPU_BO_EVICT_PRESSURE, "pressure" }, \
+			 { VIRTGPU_BO_EVICT_HOST, "host" })
 
 #define bo_cache_show_reject(reason) \
 	__print_symbolic(reason, \
@@ -63,7 +70,10 @@ TRACE_DEFINE_ENUM(VIRTGPU_BO_TIER_PAGES);
 			 { VIRTGPU_BO_REJECT_DISABLED, "disabled" }, \
 			 { VIRTGPU_BO_REJECT_SIZE, "size" }, \
 			 { VIRTGPU_BO_REJECT_FOREIGN, "foreign" }, \
-			 { VIRTGPU_BO_REJECT_GONE, "gone" })
+			 { VIRTGPU_BO_REJECT_GONE, "gone" }, \
+			 { VIRTGPU_BO_REJECT_PRESSURE, "pressure" }, \
+			 { VIRTGPU_BO_REJECT_TIGHT, "tight" }, \
+			 { VIRTGPU_BO_REJECT_NOMEM, "nomem" })
 
 #define BO_CACHE_ENTRY_FORMAT \
 	"dev=%u owner=%llu res_id=%u size=%llu bucket=%u tier=%s age_us=%llu"
@@ -161,6 +171,27 @@ TRACE_EVENT(bo_cache_miss,
 	    ),
 	    TP_printk("dev=%u size=%llu bucket=%u", __entry->dev,
 		      __entry->size, __entry->bucket)
+);
+
+/*
+ * pressure closed the cache to a cgroup
+ * cgroup: its number, the inode of its folder; 0 if there are none
+ * ms: for how long
+ */
+TRACE_EVENT(bo_cache_backoff,
+	    TP_PROTO(const struct virtgpu_bo_cache *cache, u64 cgroup,
+		     unsigned int ms),
+	    TP_ARGS(cache, cgroup, ms),
+	    TP_STRUCT__entry(__field(u64, cgroup)
+			     __field(u32, dev)
+			     __field(u32, ms)
+	    ),
+	    TP_fast_assign(__entry->cgroup = cgroup;
+			   __entry->dev = cache->dev;
+			   __entry->ms = ms;
+	    ),
+	    TP_printk("dev=%u cgroup=%llu ms=%u", __entry->dev,
+		      __entry->cgroup, __entry->ms)
 );
 
 #endif

@@ -13,6 +13,13 @@ struct virtio_gpu_object {
 +struct virtio_gpu_recycle_bo recycle;
 };
 
+@params_field@
+@@
+struct virtio_gpu_object_params {
+...
++struct virtgpu_bo_group *bo_group;
+};
+
 @device_field@
 @@
 struct virtio_gpu_device {

@@ -31,12 +31,12 @@ expression dev_private;
 virtio_gpu_cleanup_object(...)
 {
 struct virtio_gpu_device *vgdev = dev_private;
-+struct virtgpu_bo_release release;
++u64 released;
 ...
-+virtio_gpu_recycle_cleanup(bo, &release);
++released = virtio_gpu_recycle_cleanup(bo);
 virtio_gpu_resource_id_put(vgdev, bo->hw_res_handle);
 ...
-+virtio_gpu_recycle_cleaned(vgdev, &release);
++virtio_gpu_recycle_cleaned(vgdev, released);
 }
 
 @id_put@

@@ -18,16 +18,21 @@
  *
  * Nothing here is called from reclaim, and what the dequeue worker calls (the
  * last of the above, and virtio_gpu_recycle_host_error()) sends no command: that
- * worker alone makes room in the ring.
+ * worker alone makes room in the ring.  It and those of the cache have rescuers,
+ * and commands come from a mempool, so memory is given back when there is none
+ * left for that.
  */
 
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/highmem.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/shmem_fs.h>
 #include <linux/stringify.h>
+#include <linux/virtio.h>
+#include <linux/wait.h>
 
 #include <drm/drm_file.h>
 #include <drm/drm_managed.h>
@@ -39,6 +44,15 @@
 /* The bind and target that the virgl protocol calls so. */
 #define VIRGL_BIND_CUSTOM BIT(17)
 #define PIPE_BUFFER 0
+
+/*
+ * Commands that can be had without any memory: more than the cache has with the
+ * host at a time.
+ */
+#define VBUFS_MIN 64
+
+/* How long to wait for the ring before trying again, milliseconds. */
+#define ADD_RETRY_MS 10
 
 /* The default limit: this part of RAM ... */
 #define DEFAULT_RAM_SHIFT 4
@@ -298,8 +312,12 @@ bool virtio_gpu_recycle_close(struct drm_gem_object *obj, struct drm_file *file)
 	struct virtio_gpu_fpriv *vfpriv = file->driver_priv;
 	bool withheld;
 
-	if (!virtgpu_bo_cache_active(to_cache(vgdev)) ||
-	    !state->entry.owner || state->entry.owner != vfpriv->bo_owner)
+	if (!virtgpu_bo_cache_active(to_cache(vgdev)))
+		return false;
+	/* Who frees it may be a worker. */
+	if (state->entry.group)
+		virtgpu_bo_group_wake(state->entry.group);
+	if (!state->entry.owner || state->entry.owner != vfpriv->bo_owner)
 		return false;
 
 	spin_lock(&vgdev->recycle.state_lock);
@@ -426,14 +444,15 @@ virtio_gpu_recycle_identify(const struct virtio_gpu_object_params *params,
 static bool
 virtio_gpu_recycle_reuse(struct virtio_gpu_device *vgdev,
 			 const struct virtgpu_bo_owner *owner,
+			 const struct virtgpu_bo_group *group,
 			 const struct virtgpu_bo_ident *ident, u64 size,
 			 struct virtio_gpu_object **bo_ptr)
 {
 	struct virtgpu_bo_entry *entry;
 	struct virtio_gpu_object *bo;
 
-	entry = virtgpu_bo_cache_take_resource(to_cache(vgdev), owner, ident,
-					       size);
+	entry = virtgpu_bo_cache_take_resource(to_cache(vgdev), owner, group,
+					       ident, size);
 	if (!entry)
 		return false;
 	bo = entry_to_bo(entry);
@@ -449,13 +468,15 @@ virtio_gpu_recycle_reuse(struct virtio_gpu_device *vgdev,
 	return true;
 }
 
-static bool virtio_gpu_recycle_make_room(struct virtio_gpu_device *vgdev)
+/* Returns whether it is worth trying again. */
+static bool virtio_gpu_recycle_make_room(struct virtio_gpu_device *vgdev,
+					 const struct mem_cgroup *memcg)
 {
 	struct virtgpu_bo_cache *cache = to_cache(vgdev);
 
 	if (virtgpu_bo_cache_idle(cache))
 		return false;
-	virtgpu_bo_cache_evict(cache, VIRTGPU_BO_EVICT_ALL,
+	virtgpu_bo_cache_evict(cache, VIRTGPU_BO_EVICT_ALL, memcg,
 			       VIRTGPU_BO_EVICT_ALLOC);
 	return virtgpu_bo_cache_flush(cache) != -ERESTARTSYS;
 }
@@ -479,6 +500,36 @@ virtio_gpu_recycle_create_new(struct virtio_gpu_device *vgdev,
 	return ret;
 }
 
+/*
+ * When memory is short the cache gives up what it holds before anyone hears of
+ * it: first what is charged to the same cgroup, then all if the cgroup's limit is
+ * not the reason.
+ */
+static int
+virtio_gpu_recycle_create_hard(struct virtio_gpu_device *vgdev,
+			       struct virtio_gpu_object_params *params,
+			       struct virtio_gpu_object **bo_ptr, bool fenced)
+{
+	struct mem_cgroup *memcg;
+	int ret;
+
+	ret = virtio_gpu_recycle_create_new(vgdev, params, bo_ptr, fenced);
+	if (ret != -ENOMEM && ret != -ENOSPC)
+		return ret;
+
+	memcg = get_mem_cgroup_from_mm(NULL);
+	if (memcg && virtio_gpu_recycle_make_room(vgdev, memcg))
+		ret = virtio_gpu_recycle_create_new(vgdev, params, bo_ptr,
+						    fenced);
+	if ((ret == -ENOMEM || ret == -ENOSPC) &&
+	    !virtgpu_bo_memcg_full(memcg, params->size) &&
+	    virtio_gpu_recycle_make_room(vgdev, NULL))
+		ret = virtio_gpu_recycle_create_new(vgdev, params, bo_ptr,
+						    fenced);
+	mem_cgroup_put(memcg);
+	return ret;
+}
+
 /**
  * virtio_gpu_recycle_create - create a BO, or hand one out again
  * @file: for whom
@@ -486,8 +537,6 @@ virtio_gpu_recycle_create_new(struct virtio_gpu_device *vgdev,
  * @params: as for virtio_gpu_object_create()
  * @bo_ptr: where the BO goes, with one reference
  * @fenced: whether a new BO shall be busy until the host has created it
- *
- * When memory is short the cache gives up what it holds before it says so.
  *
  * Returns: 0 or a negative error code.
  */
@@ -499,6 +548,7 @@ int virtio_gpu_recycle_create(struct drm_file *file,
 	struct virtio_gpu_fpriv *vfpriv = file->driver_priv;
 	struct virtgpu_bo_owner *owner = vfpriv ? vfpriv->bo_owner : NULL;
 	u64 size = roundup(params->size, PAGE_SIZE);
+	struct virtgpu_bo_group *group;
 	struct virtgpu_bo_ident ident;
 	struct virtgpu_bo_entry *entry;
 	int ret;
@@ -506,21 +556,25 @@ int virtio_gpu_recycle_create(struct drm_file *file,
 	virtio_gpu_recycle_identify(params, &ident);
 	if (ident.kind == VIRTGPU_BO_KIND_NONE)
 		owner = NULL;
-	if (owner && virtgpu_bo_cache_active(to_cache(vgdev)) &&
-	    virtio_gpu_recycle_reuse(vgdev, owner, &ident, size, bo_ptr))
+	group = virtgpu_bo_group_get(to_cache(vgdev));
+	if (owner && group && virtgpu_bo_cache_active(to_cache(vgdev)) &&
+	    virtio_gpu_recycle_reuse(vgdev, owner, group, &ident, size,
+				     bo_ptr)) {
+		virtgpu_bo_group_put(group);
 		return 0;
+	}
 
-	ret = virtio_gpu_recycle_create_new(vgdev, params, bo_ptr, fenced);
-	if ((ret == -ENOMEM || ret == -ENOSPC) &&
-	    virtio_gpu_recycle_make_room(vgdev))
-		ret = virtio_gpu_recycle_create_new(vgdev, params, bo_ptr,
-						    fenced);
-	if (ret)
+	params->bo_group = group;
+	ret = virtio_gpu_recycle_create_hard(vgdev, params, bo_ptr, fenced);
+	if (ret) {
+		virtgpu_bo_group_put(group);
 		return ret;
+	}
 
 	virtio_gpu_recycle_mark_zero(*bo_ptr);
 	entry = &(*bo_ptr)->recycle.entry;
 	entry->ident = ident;
+	entry->group = group;
 	if (owner) {
 		kref_get(&owner->ref);
 		entry->owner = owner;
@@ -548,10 +602,11 @@ virtio_gpu_recycle_alloc(struct virtio_gpu_device *vgdev,
 	struct virtgpu_bo_entry *entry = NULL;
 	struct virtio_gpu_object *bo;
 
-	if (!virtgpu_bo_cache_active(cache))
+	if (!virtgpu_bo_cache_active(cache) || !params->bo_group)
 		return drm_gem_shmem_create(vgdev->ddev, params->size);
 
-	entry = virtgpu_bo_cache_take_pages(cache, params->size, !buffer);
+	entry = virtgpu_bo_cache_take_pages(cache, params->bo_group,
+					    params->size, !buffer);
 	if (!entry) {
 		virtgpu_bo_cache_missed(cache, params->size);
 		return drm_gem_shmem_create(vgdev->ddev, params->size);
@@ -560,6 +615,7 @@ virtio_gpu_recycle_alloc(struct virtio_gpu_device *vgdev,
 	bo = entry_to_bo(entry);
 	virtio_gpu_resource_id_put(vgdev, bo->hw_res_handle);
 	virtgpu_bo_owner_put(entry->owner);
+	virtgpu_bo_group_put(entry->group);
 	/* All that is the driver's own as virtio_gpu_create_object() has it. */
 	memset_after(bo, 0, base);
 	kref_init(&bo->base.base.refcount);
@@ -606,6 +662,11 @@ virtio_gpu_recycle_judge_any(struct virtio_gpu_device *vgdev,
 		return VIRTGPU_BO_REJECT_FOREIGN;
 	if (!virtgpu_bo_cache_fits(cache, bo->base.base.size))
 		return VIRTGPU_BO_REJECT_SIZE;
+	if (!bo->recycle.entry.group)
+		return VIRTGPU_BO_REJECT_NOMEM;
+	virtgpu_bo_group_wake(bo->recycle.entry.group);
+	if (virtgpu_bo_group_pressed(bo->recycle.entry.group))
+		return VIRTGPU_BO_REJECT_PRESSURE;
 	return VIRTGPU_BO_REJECT_NONE;
 }
 
@@ -630,6 +691,8 @@ virtio_gpu_recycle_judge_resource(struct virtio_gpu_device *vgdev,
 	if (!dma_resv_test_signaled(bo->base.base.resv,
 				    DMA_RESV_USAGE_BOOKKEEP))
 		return VIRTGPU_BO_REJECT_BUSY;
+	if (virtgpu_bo_group_tight(entry->group, bo->base.base.size))
+		return VIRTGPU_BO_REJECT_TIGHT;
 	return VIRTGPU_BO_REJECT_NONE;
 }
 
@@ -662,7 +725,7 @@ bool virtio_gpu_recycle_free(struct virtio_gpu_object *bo)
 						 VIRTGPU_BO_TIER_RESOURCE,
 						 virtio_gpu_recycle_is_zero(bo)))
 				return true;
-			/* Its file was closed since we looked. */
+			/* Its file was closed, or something else changed. */
 			reject = VIRTGPU_BO_REJECT_OWNER;
 		}
 	}
@@ -678,8 +741,8 @@ bool virtio_gpu_recycle_free(struct virtio_gpu_object *bo)
  * @vbuf: the command and its answer
  * @bo: the BO
  *
- * Runs in the dequeue worker.  Puts the pages into the pages tier or frees the
- * BO.
+ * Runs in the dequeue worker.  Puts the pages into the pages tier or has the BO
+ * freed.
  */
 void virtio_gpu_recycle_released(struct virtio_gpu_device *vgdev,
 				 struct virtio_gpu_vbuffer *vbuf,
@@ -688,7 +751,7 @@ void virtio_gpu_recycle_released(struct virtio_gpu_device *vgdev,
 	const struct virtio_gpu_ctrl_hdr *resp = (void *)vbuf->resp_buf;
 	struct virtgpu_bo_cache *cache = to_cache(vgdev);
 	struct virtgpu_bo_entry *entry = &bo->recycle.entry;
-	struct virtgpu_bo_release release;
+	bool ours = virtgpu_bo_cache_answered(cache, entry);
 
 	if (!entry->keep_pages || !virtgpu_bo_cache_active(cache)) {
 		virtgpu_bo_cache_lost(cache, entry, READ_ONCE(cache->dead) ?
@@ -700,15 +763,19 @@ void virtio_gpu_recycle_released(struct virtio_gpu_device *vgdev,
 					  VIRTGPU_BO_REJECT_REFUSED);
 		virtgpu_bo_cache_lost(cache, entry, VIRTGPU_BO_EVICT_REFUSED);
 	} else {
-		virtgpu_bo_cache_release_take(cache, entry, &release);
-		virtgpu_bo_cache_release_end(cache, &release);
+		virtgpu_bo_cache_release_end
+			(cache, virtgpu_bo_cache_release_take(cache, entry));
 		virtio_gpu_recycle_forget(vgdev, entry->res_id);
 		if (virtgpu_bo_cache_put(cache, entry, VIRTGPU_BO_TIER_PAGES,
 					 false))
 			return;
-		virtgpu_bo_cache_lost(cache, entry, VIRTGPU_BO_EVICT_LIMIT);
+		virtgpu_bo_cache_lost(cache, entry,
+				      virtgpu_bo_group_pressed(entry->group) ?
+				      VIRTGPU_BO_EVICT_PRESSURE :
+				      VIRTGPU_BO_EVICT_LIMIT);
 	}
-	virtio_gpu_cleanup_object(bo);
+	if (!ours || !virtgpu_bo_cache_reap(cache, entry))
+		virtio_gpu_cleanup_object(bo);
 }
 
 /*
@@ -727,51 +794,191 @@ static void virtio_gpu_recycle_drop_pages(struct virtio_gpu_object *bo)
 /**
  * virtio_gpu_recycle_cleanup - a BO is being freed for good
  * @bo: the BO
- * @release: for virtio_gpu_recycle_cleaned(), when it is
+ *
+ * Returns: for virtio_gpu_recycle_cleaned(), when it is.
  */
-void virtio_gpu_recycle_cleanup(struct virtio_gpu_object *bo,
-				struct virtgpu_bo_release *release)
+u64 virtio_gpu_recycle_cleanup(struct virtio_gpu_object *bo)
 {
 	struct virtio_gpu_device *vgdev = bo_to_vgdev(bo);
 	struct virtgpu_bo_entry *entry = &bo->recycle.entry;
+	u64 released;
 
 	virtio_gpu_recycle_forget(vgdev, bo->hw_res_handle);
 	virtgpu_bo_cache_lost(to_cache(vgdev), entry, VIRTGPU_BO_EVICT_DRAIN);
-	virtgpu_bo_cache_release_take(to_cache(vgdev), entry, release);
+	released = virtgpu_bo_cache_release_take(to_cache(vgdev), entry);
 	virtgpu_bo_owner_put(entry->owner);
-	if (release->bytes)
+	virtgpu_bo_group_put(entry->group);
+	if (released)
 		virtio_gpu_recycle_drop_pages(bo);
+	return released;
 }
 
 /**
  * virtio_gpu_recycle_cleaned - a BO was freed for good
  * @vgdev: the device
- * @release: from virtio_gpu_recycle_cleanup()
+ * @released: from virtio_gpu_recycle_cleanup()
  */
-void virtio_gpu_recycle_cleaned(struct virtio_gpu_device *vgdev,
-				const struct virtgpu_bo_release *release)
+void virtio_gpu_recycle_cleaned(struct virtio_gpu_device *vgdev, u64 released)
 {
-	virtgpu_bo_cache_release_end(to_cache(vgdev), release);
+	virtgpu_bo_cache_release_end(to_cache(vgdev), released);
+}
+
+/*
+ * Control queue
+ */
+
+/**
+ * virtio_gpu_recycle_alloc_vbufs - put commands by for when memory is short
+ * @vgdev: the device, with its vbufs
+ *
+ * Returns: 0, or -ENOMEM: then the vbufs are gone.
+ */
+int virtio_gpu_recycle_alloc_vbufs(struct virtio_gpu_device *vgdev)
+{
+	int ret;
+
+	ret = mempool_init_slab_pool(&vgdev->recycle.vbufs, VBUFS_MIN,
+				     vgdev->vbufs);
+	if (ret) {
+		kmem_cache_destroy(vgdev->vbufs);
+		vgdev->vbufs = NULL;
+	}
+	return ret;
+}
+
+/**
+ * virtio_gpu_recycle_free_vbufs - undo virtio_gpu_recycle_alloc_vbufs()
+ * @vgdev: the device
+ */
+void virtio_gpu_recycle_free_vbufs(struct virtio_gpu_device *vgdev)
+{
+	mempool_exit(&vgdev->recycle.vbufs);
+}
+
+/**
+ * virtio_gpu_recycle_get_vbuf - get an empty command
+ * @vgdev: the device
+ *
+ * May sleep until the host gives one back.
+ *
+ * Returns: the command, zeroed; never NULL.
+ */
+struct virtio_gpu_vbuffer *
+virtio_gpu_recycle_get_vbuf(struct virtio_gpu_device *vgdev)
+{
+	void *vbuf = mempool_alloc(&vgdev->recycle.vbufs, GFP_KERNEL);
+
+	return memset(vbuf, 0, kmem_cache_size(vgdev->vbufs));
+}
+
+/**
+ * virtio_gpu_recycle_put_vbuf - give a command back
+ * @vgdev: the device
+ * @vbuf: the command
+ */
+void virtio_gpu_recycle_put_vbuf(struct virtio_gpu_device *vgdev,
+				 struct virtio_gpu_vbuffer *vbuf)
+{
+	mempool_free(vbuf, &vgdev->recycle.vbufs);
+}
+
+/**
+ * virtio_gpu_recycle_add - add a command to the control queue
+ * @vgdev: the device, its control queue locked
+ * @vbuf: the command
+ * @sgs: its scatter lists
+ * @outcnt: how many of them the host reads
+ * @incnt: how many it writes
+ *
+ * There may be no memory for an indirect descriptor, no room in the ring for
+ * direct ones, or no bounce buffer.  All of these come back, so it is tried again,
+ * with the queue unlocked in between.
+ *
+ * Returns: 0, or a negative error code when the device is gone.
+ */
+int virtio_gpu_recycle_add(struct virtio_gpu_device *vgdev,
+			   struct virtio_gpu_vbuffer *vbuf,
+			   struct scatterlist **sgs, int outcnt, int incnt)
+	__must_hold(&vgdev->ctrlq.qlock)
+{
+	struct virtqueue *vq = vgdev->ctrlq.vq;
+	unsigned int free;
+	int ret;
+
+	lockdep_assert_held(&vgdev->ctrlq.qlock);
+	for (;;) {
+		ret = virtqueue_add_sgs(vq, sgs, outcnt, incnt, vbuf,
+					GFP_ATOMIC);
+		if (!ret || virtqueue_is_broken(vq) ||
+		    drm_dev_is_unplugged(vgdev->ddev))
+			return ret;
+		free = vq->num_free;
+		spin_unlock(&vgdev->ctrlq.qlock);
+		virtio_gpu_notify(vgdev);
+		wait_event_timeout(vgdev->ctrlq.ack_queue, vq->num_free > free,
+				   msecs_to_jiffies(ADD_RETRY_MS));
+		spin_lock(&vgdev->ctrlq.qlock);
+	}
+}
+
+/**
+ * virtio_gpu_recycle_add_failed - let go of what a command would have used
+ * @vgdev: the device, which is gone
+ * @vbuf: the command that could not be added
+ * @fence: its fence, or NULL
+ */
+void virtio_gpu_recycle_add_failed(struct virtio_gpu_device *vgdev,
+				   struct virtio_gpu_vbuffer *vbuf,
+				   struct virtio_gpu_fence *fence)
+{
+	if (fence)
+		virtio_gpu_fence_event_process(vgdev, fence->fence_id);
+	if (vbuf->objs)
+		virtio_gpu_array_put_free_delayed(vgdev, vbuf->objs);
+}
+
+/**
+ * virtio_gpu_recycle_ack - the host has answered commands
+ * @vgdev: the device
+ *
+ * Runs in interrupt context.
+ */
+void virtio_gpu_recycle_ack(struct virtio_gpu_device *vgdev)
+{
+	struct workqueue_struct *wq = to_cache(vgdev)->wq;
+
+	if (wq)
+		queue_work(wq, &vgdev->ctrlq.dequeue_work);
+	else
+		schedule_work(&vgdev->ctrlq.dequeue_work);
 }
 
 /**
  * virtio_gpu_recycle_host_error - the host has refused a command
  * @vgdev: the device
  * @cmd: the command
+ * @resp: its answer
  *
  * A resource that it did not create or attach looks like any other to the guest,
- * as it does without us; but it must not be handed out again.  Runs in the
- * dequeue worker.
+ * as it does without us; but it must not be handed out again.  A host without
+ * memory gets back what the cache has of it.  Runs in the dequeue worker.
  */
 void virtio_gpu_recycle_host_error(struct virtio_gpu_device *vgdev,
-				   const struct virtio_gpu_ctrl_hdr *cmd)
+				   const struct virtio_gpu_ctrl_hdr *cmd,
+				   const struct virtio_gpu_ctrl_hdr *resp)
 {
 	struct virtio_gpu_recycle *recycle = &vgdev->recycle;
 	u32 res_id;
 
+	if (resp->type == cpu_to_le32(VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY))
+		virtgpu_bo_cache_evict(&recycle->cache,
+				       VIRTGPU_BO_EVICT_RESOURCE, NULL,
+				       VIRTGPU_BO_EVICT_HOST);
+
 	switch (le32_to_cpu(cmd->type)) {
 	case VIRTIO_GPU_CMD_RESOURCE_CREATE_2D:
 	case VIRTIO_GPU_CMD_RESOURCE_CREATE_3D:
+	case VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB:
 	case VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING:
 	case VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE:
 		/* All of these name the resource first. */

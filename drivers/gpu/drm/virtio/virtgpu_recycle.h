@@ -6,6 +6,7 @@
 #define VIRTGPU_RECYCLE_H
 
 #include <linux/kobject.h>
+#include <linux/mempool.h>
 #include <linux/xarray.h>
 
 #include "virtgpu_bo_cache.h"
@@ -15,8 +16,10 @@ struct drm_gem_object;
 struct drm_gem_shmem_object;
 struct drm_minor;
 struct iosys_map;
+struct scatterlist;
 struct virtio_gpu_ctrl_hdr;
 struct virtio_gpu_device;
+struct virtio_gpu_fence;
 struct virtio_gpu_fpriv;
 struct virtio_gpu_object;
 struct virtio_gpu_object_params;
@@ -61,6 +64,11 @@ struct virtio_gpu_recycle {
 	spinlock_t state_lock;
 	/** @host_writes: commands sent by which the host may write to pages */
 	atomic64_t host_writes;
+	/**
+	 * @vbufs: commands come from here, so that those which give memory back
+	 * can be sent when there is none; valid while &virtio_gpu_device.vbufs is
+	 */
+	mempool_t vbufs;
 	/** @refused: ids of resources that the host did not create or attach */
 	struct xarray refused;
 	/** @refusal_lost: such an id could not be stored, so no BO is trusted */
@@ -105,12 +113,26 @@ bool virtio_gpu_recycle_free(struct virtio_gpu_object *bo);
 void virtio_gpu_recycle_released(struct virtio_gpu_device *vgdev,
 				 struct virtio_gpu_vbuffer *vbuf,
 				 struct virtio_gpu_object *bo);
-void virtio_gpu_recycle_cleanup(struct virtio_gpu_object *bo,
-				struct virtgpu_bo_release *release);
-void virtio_gpu_recycle_cleaned(struct virtio_gpu_device *vgdev,
-				const struct virtgpu_bo_release *release);
+u64 virtio_gpu_recycle_cleanup(struct virtio_gpu_object *bo);
+void virtio_gpu_recycle_cleaned(struct virtio_gpu_device *vgdev, u64 released);
+
+/* control queue */
+int virtio_gpu_recycle_alloc_vbufs(struct virtio_gpu_device *vgdev);
+void virtio_gpu_recycle_free_vbufs(struct virtio_gpu_device *vgdev);
+struct virtio_gpu_vbuffer *
+virtio_gpu_recycle_get_vbuf(struct virtio_gpu_device *vgdev);
+void virtio_gpu_recycle_put_vbuf(struct virtio_gpu_device *vgdev,
+				 struct virtio_gpu_vbuffer *vbuf);
+int virtio_gpu_recycle_add(struct virtio_gpu_device *vgdev,
+			   struct virtio_gpu_vbuffer *vbuf,
+			   struct scatterlist **sgs, int outcnt, int incnt);
+void virtio_gpu_recycle_add_failed(struct virtio_gpu_device *vgdev,
+				   struct virtio_gpu_vbuffer *vbuf,
+				   struct virtio_gpu_fence *fence);
+void virtio_gpu_recycle_ack(struct virtio_gpu_device *vgdev);
 void virtio_gpu_recycle_host_error(struct virtio_gpu_device *vgdev,
-				   const struct virtio_gpu_ctrl_hdr *cmd);
+				   const struct virtio_gpu_ctrl_hdr *cmd,
+				   const struct virtio_gpu_ctrl_hdr *resp);
 
 /* virtgpu_object.c, where it is static */
 void virtio_gpu_resource_id_put(struct virtio_gpu_device *vgdev, uint32_t id);

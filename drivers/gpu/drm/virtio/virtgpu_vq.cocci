@@ -1,6 +1,74 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
-// virtgpu_vq.c: the host's answers that recycling waits for, and the commands
-// by which it may write to the guest's pages.
+// virtgpu_vq.c: the host's answers that recycling waits for, the commands by
+// which it may write to the guest's pages, and that none is lost or needs memory
+// that is not there.
+
+@alloc_vbufs@
+@@
+virtio_gpu_alloc_vbufs(...)
+{
+...
+-return 0;
++return virtio_gpu_recycle_alloc_vbufs(vgdev);
+}
+
+@free_vbufs@
+@@
+virtio_gpu_free_vbufs(...)
+{
++virtio_gpu_recycle_free_vbufs(vgdev);
+kmem_cache_destroy(vgdev->vbufs);
+...
+}
+
+@get_vbuf@
+@@
+virtio_gpu_get_vbuf(...)
+{
+<...
+-kmem_cache_zalloc(vgdev->vbufs, GFP_KERNEL | __GFP_NOFAIL)
++virtio_gpu_recycle_get_vbuf(vgdev)
+...>
+}
+
+@put_vbuf@
+@@
+free_vbuf(...)
+{
+<...
+-kmem_cache_free(vgdev->vbufs, vbuf);
++virtio_gpu_recycle_put_vbuf(vgdev, vbuf);
+...>
+}
+
+@add@
+identifier ret, vq, sgs, outcnt, incnt, vbuf;
+@@
+virtio_gpu_queue_ctrl_sgs(...)
+{
+<...
+-ret = virtqueue_add_sgs(vq, sgs, outcnt, incnt, vbuf, GFP_ATOMIC);
+-WARN_ON(ret);
++ret = virtio_gpu_recycle_add(vgdev, vbuf, sgs, outcnt, incnt);
++if (ret) {
++	spin_unlock(&vgdev->ctrlq.qlock);
++	virtio_gpu_recycle_add_failed(vgdev, vbuf, fence);
++	free_vbuf(vgdev, vbuf);
++	drm_dev_exit(idx);
++	return ret;
++}
+...>
+}
+
+@ack@
+@@
+virtio_gpu_ctrl_ack(...)
+{
+<...
+-schedule_work(&vgdev->ctrlq.dequeue_work);
++virtio_gpu_recycle_ack(vgdev);
+...>
+}
 
 @released@
 @@
@@ -18,7 +86,7 @@ virtio_gpu_dequeue_ctrl_func(...)
 {
 <...
 cmd = virtio_gpu_vbuf_ctrl_hdr(entry);
-+virtio_gpu_recycle_host_error(vgdev, cmd);
++virtio_gpu_recycle_host_error(vgdev, cmd, resp);
 ...>
 }
 
