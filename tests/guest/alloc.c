@@ -6,39 +6,14 @@
  */
 #include "virtgpu.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define GROUP "/sys/fs/cgroup/bo-cache-test"
+#define GROUP "bo-cache-alloc"
 #define LIMIT (96 * MIB)
 #define SMALL (2 * MIB)
 #define LARGE (3 * MIB)			/* another bucket, beyond 1/8 */
-
-static void put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-
-	must(fd >= 0);
-	must(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
-	close(fd);
-}
-
-static void join_group(void)
-{
-	char text[32];
-
-	put("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
-	must(!mkdir(GROUP, 0755) || errno == EEXIST);
-	snprintf(text, sizeof(text), "%llu", LIMIT);
-	put(GROUP "/memory.max", text);
-	put(GROUP "/cgroup.procs", "0");
-}
 
 /*
  * Creates BOs until one fails. As large ones are asked for, each is as
@@ -64,7 +39,7 @@ static int large_after_small(void)
 	if (!pid) {
 		int fd, n;
 
-		join_group();
+		group_enter(GROUP);
 		fd = render_open();
 		n = fill_group(fd, SMALL, bo, LIMIT / SMALL * 3 / 4);
 		while (n--) {
@@ -76,6 +51,12 @@ static int large_after_small(void)
 	must(waitpid(pid, &status, 0) == pid);
 	must(WIFEXITED(status));
 	return WEXITSTATUS(status);
+}
+
+/* To the kernel's reclaim, or to a create that failed nevertheless */
+static uint64_t given_up(void)
+{
+	return stat_of("purged_pressure") + stat_of("purged_alloc");
 }
 
 /*
@@ -93,13 +74,14 @@ static void a_full_group_gets_what_is_cached(void **state)
 	need_cache();
 	knob_write("max_bytes", 128 * MIB);
 	knob_write("timeout_ms", 60000);
+	group_make(GROUP, LIMIT);
 	knob_write("enabled", 0);
 	off = large_after_small();
 	wait_for_rest();
 	knob_write("enabled", 1);
-	purged = stat_of("purged_alloc");
+	purged = given_up();
 	on = large_after_small();
-	purged = stat_of("purged_alloc") - purged;
+	purged = given_up() - purged;
 	printf("# %llu MiB group: %d BOs with the cache off, %d on; "
 	       "%llu entries given up for it\n", LIMIT / MIB, off, on,
 	       (unsigned long long)purged);
@@ -107,6 +89,7 @@ static void a_full_group_gets_what_is_cached(void **state)
 	assert_true(purged > 0);
 	assert_true(on >= off);
 	assert_counters_add_up();
+	group_remove(GROUP);
 }
 
 int main(void)

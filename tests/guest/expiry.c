@@ -24,24 +24,10 @@ static unsigned int gone_ms(void)
 	return GONE_MS + (slack ? atoi(slack) : 0);
 }
 
-/*
- * Frees as a client does: half of the BOs are its own (tier 1), half have
- * been shared (tier 2 on every device).
- */
+/* Frees as a client does: half are its own, half have been shared */
 static void fill(int fd)
 {
-	struct bo bo[BOS];
-
-	for (int i = 0; i < BOS; i++) {
-		bo[i] = has_virgl() ? bo_create(fd, buffer(BO_BYTES)) :
-				      bo_dumb(fd, 512, BO_BYTES / 2048);
-		if (i & 1)
-			close(bo_export(&bo[i]));
-	}
-	for (int i = 0; i < BOS; i++) {
-		bo_wait(&bo[i]);
-		bo_close(&bo[i]);
-	}
+	bos_free(fd, BOS, BO_BYTES, BOTH);
 }
 
 static void be_client(void *arg)

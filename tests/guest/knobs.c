@@ -275,51 +275,9 @@ static void off_empties_and_stays_empty(void **state)
 
 /* Clients of every kind while the knobs turn */
 
-static void churn(void *arg)
+static void be_client(void *arg)
 {
-	unsigned int seed = (uintptr_t)arg;
-	bool virgl = has_virgl();
-	int fd = card_open();
-	uint64_t end = now_ms() + 4000;
-	struct bo bo[16];
-	bool live[ARRAY_SIZE(bo)] = { false };
-
-	while (now_ms() < end) {
-		size_t i = rand_r(&seed) % ARRAY_SIZE(bo);
-		uint32_t bytes = (1 + rand_r(&seed) % 64) * 4096;
-
-		if (live[i]) {
-			bo_close(&bo[i]);
-			live[i] = false;
-			continue;
-		}
-		if (virgl && rand_r(&seed) % 4)
-			bo[i] = bo_create(fd, buffer(bytes));
-		else
-			bo[i] = bo_dumb(fd, 64, bytes / 256);
-		live[i] = true;
-		switch (rand_r(&seed) % 8) {
-		case 0:
-			close(bo_export(&bo[i]));
-			break;
-		case 1:
-			must(bo_find_other(&bo[i], 0) == -1);
-			bo_fill(&bo[i], seed);
-			break;
-		case 2:
-			if (virgl)
-				bo_to_host(&bo[i]);
-			break;
-		case 3:				/* a new file, a new owner */
-			for (size_t n = 0; n < ARRAY_SIZE(bo); n++)
-				if (live[n])
-					bo_unmap(&bo[n]);
-			memset(live, 0, sizeof(live));
-			close(fd);
-			fd = card_open();
-			break;
-		}
-	}
+	client_churn((uintptr_t)arg, now_ms() + 4000);
 }
 
 /* Catches: races of the knobs with clients; the kernel's report fails too */
@@ -331,7 +289,7 @@ static void knobs_turn_under_load(void **state)
 	(void)state;
 	need_cache();
 	for (size_t i = 0; i < ARRAY_SIZE(client); i++)
-		client[i] = client_start(churn, (void *)(i + 1));
+		client[i] = client_start(be_client, (void *)(i + 1));
 	end = now_ms() + 3500;
 	for (unsigned int i = 0; now_ms() < end; i++) {
 		static const uint64_t timeout[] = { 1000, 0, 1, 50 };

@@ -68,6 +68,8 @@ static uint64_t field(struct tep_event *event, struct tep_record *record,
 struct tally {
 	struct commands c;
 	unsigned int answers;
+	unsigned int unrefs;			/* with the host */
+	bool unref[UINT16_MAX + 1];		/* is one, by its number */
 	bool news;
 	bool lost;
 };
@@ -101,11 +103,26 @@ static void count_command(struct commands *c, uint16_t type)
 	}
 }
 
+/* Commands have a number since 6.12, and are answered in any order */
+static void follow_unrefs(struct tally *t, uint16_t number, bool answer,
+			  bool unref)
+{
+	if (!answer && !unref && t->unrefs > t->c.unrefs_ahead)
+		t->c.unrefs_ahead = t->unrefs;
+	if (answer ? !t->unref[number] : !unref)
+		return;
+	t->unref[number] = !answer;
+	t->unrefs += answer ? -1 : 1;
+	if (t->unrefs > t->c.unrefs_at_once)
+		t->c.unrefs_at_once = t->unrefs;
+}
+
 static int on_command(struct tep_event *event, struct tep_record *record,
 		      int cpu, void *arg)
 {
 	struct tally *t = arg;
 	unsigned int type;
+	bool answer;
 
 	(void)cpu;
 	if (record->missed_events)
@@ -114,7 +131,11 @@ static int on_command(struct tep_event *event, struct tep_record *record,
 		return 0;			/* the cursor's */
 	type = field(event, record, "type");
 	t->news = true;
-	if (!strcmp(event->name, "virtio_gpu_cmd_queue")) {
+	answer = strcmp(event->name, "virtio_gpu_cmd_queue");
+	if (tep_find_field(event, "seqno"))
+		follow_unrefs(t, field(event, record, "seqno"), answer,
+			      type == VIRTIO_GPU_CMD_RESOURCE_UNREF);
+	if (!answer) {
 		count_command(&t->c, type);
 		return 0;
 	}
@@ -222,5 +243,47 @@ unsigned int works_stop(void)
 	must(!tracefs_event_disable(works.instance, "workqueue",
 				    "workqueue_queue_work"));
 	trace_read(&works, on_work, &n);
+	return n;
+}
+
+/* Events of the cache's */
+
+static struct trace events;
+static char watched[64];
+
+static int on_event(struct tep_event *event, struct tep_record *record,
+		    int cpu, void *arg)
+{
+	unsigned int *n = arg;
+
+	(void)cpu;
+	(void)record;
+	*n += !strcmp(event->name, watched);
+	return 0;
+}
+
+static void events_close(void)
+{
+	trace_close(&events);
+}
+
+void events_start(const char *event)
+{
+	if (!events.instance) {
+		trace_open(&events, "virtio_gpu_bo_cache");
+		atexit(events_close);
+	}
+	snprintf(watched, sizeof(watched), "%s", event);
+	must(!tracefs_event_enable(events.instance, "virtio_gpu_bo_cache",
+				   event));
+}
+
+unsigned int events_stop(void)
+{
+	unsigned int n = 0;
+
+	must(!tracefs_event_disable(events.instance, "virtio_gpu_bo_cache",
+				    watched));
+	trace_read(&events, on_event, &n);
 	return n;
 }

@@ -258,6 +258,29 @@ struct bo bo_blob(int fd, uint64_t size)
 
 #endif
 
+struct bo bo_plain(int fd, uint32_t bytes)
+{
+	return has_virgl() ? bo_create(fd, buffer(bytes)) :
+			     bo_dumb(fd, 256, bytes / 1024);
+}
+
+void bos_free(int fd, unsigned int n, uint32_t bytes, enum tier tier)
+{
+	struct bo *bo = calloc(n, sizeof(*bo));
+
+	must(bo);
+	for (unsigned int i = 0; i < n; i++) {
+		bo[i] = bo_plain(fd, bytes);
+		if (tier == PAGES || (tier == BOTH && i & 1))
+			close(bo_export(&bo[i]));
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		bo_wait(&bo[i]);
+		bo_close(&bo[i]);
+	}
+	free(bo);
+}
+
 void bo_close(struct bo *bo)
 {
 	struct drm_gem_close arg = { .handle = bo->handle };
@@ -495,6 +518,68 @@ struct client client_ready(void (*work)(void *), void *arg)
 	return c;
 }
 
+int client_run(void (*work)(void *), void *arg)
+{
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	must(pid >= 0);
+	if (!pid) {
+		in_client = true;
+		work(arg);
+		_exit(0);
+	}
+	must(waitpid(pid, &status, 0) == pid);
+	return status;
+}
+
+void client_churn(unsigned int seed, uint64_t end)
+{
+	bool virgl = has_virgl();
+	int fd = card_open();
+	struct bo bo[16];
+	bool live[ARRAY_SIZE(bo)] = { false };
+
+	while (now_ms() < end) {
+		size_t i = rand_r(&seed) % ARRAY_SIZE(bo);
+		uint32_t bytes = (1 + rand_r(&seed) % 64) * 4096;
+
+		if (live[i]) {
+			bo_close(&bo[i]);
+			live[i] = false;
+			continue;
+		}
+		if (virgl && rand_r(&seed) % 4)
+			bo[i] = bo_create(fd, buffer(bytes));
+		else
+			bo[i] = bo_dumb(fd, 64, bytes / 256);
+		live[i] = true;
+		switch (rand_r(&seed) % 8) {
+		case 0:
+			close(bo_export(&bo[i]));
+			break;
+		case 1:
+			must(bo_find_other(&bo[i], 0) == -1);
+			bo_fill(&bo[i], seed);
+			break;
+		case 2:
+			if (virgl)
+				bo_to_host(&bo[i]);
+			break;
+		case 3:				/* a new file, a new owner */
+			for (size_t n = 0; n < ARRAY_SIZE(bo); n++)
+				if (live[n])
+					bo_unmap(&bo[n]);
+			memset(live, 0, sizeof(live));
+			close(fd);
+			fd = card_open();
+			break;
+		}
+	}
+}
+
 void client_stop(struct client *c)
 {
 	int status;
@@ -523,24 +608,38 @@ void client_kill(struct client *c)
 	close(c->ready);
 }
 
+bool client_gone(struct client *c)
+{
+	pid_t pid = waitpid(c->pid, NULL, WNOHANG);
+
+	must(pid == 0 || pid == c->pid);
+	if (pid) {
+		close(c->leave);
+		close(c->ready);
+	}
+	return pid;
+}
+
 /* The cache */
 
-static int read_text(const char *path, char *text, size_t size)
+int try_file_read(const char *path, char *text, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t len;
+	size_t len = 0;
+	ssize_t n;
 
 	if (fd < 0)
 		return -errno;
-	len = read(fd, text, size - 1);
-	close(fd);
-	if (len < 0)
-		return -errno;
+	do {
+		n = read(fd, text + len, size - 1 - len);
+		len += n > 0 ? n : 0;
+	} while (n > 0);
 	text[len] = 0;
-	return 0;
+	close(fd);
+	return n < 0 ? -errno : 0;
 }
 
-static int write_text(const char *path, const char *text)
+int try_file_write(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	int err = 0;
@@ -591,7 +690,7 @@ int try_knob_write(const char *name, const char *text)
 	char path[PATH_MAX + 64];
 
 	snprintf(path, sizeof(path), "%s/%s", cache_dir(), name);
-	return write_text(path, text);
+	return try_file_write(path, text);
 }
 
 void knob_write(const char *name, uint64_t value)
@@ -608,7 +707,7 @@ uint64_t knob_read(const char *name)
 	uint64_t value;
 
 	snprintf(path, sizeof(path), "%s/%s", cache_dir(), name);
-	must(!read_text(path, text, sizeof(text)));
+	must(!try_file_read(path, text, sizeof(text)));
 	if (text[0] == 'Y' || text[0] == 'N')
 		return text[0] == 'Y';
 	value = strtoull(text, &end, 10);
@@ -659,16 +758,6 @@ void assert_counters_add_up(void)
 	wait_until(counters_add_up());
 }
 
-uint64_t shmem_kib(void)
-{
-	char text[4096], *p;
-
-	must(!read_text("/proc/meminfo", text, sizeof(text)));
-	p = strstr(text, "\nShmem:");
-	must(p);
-	return strtoull(p + strlen("\nShmem:"), NULL, 10);
-}
-
 static uint64_t first_puts;
 
 int fresh_cache(void **state)
@@ -679,7 +768,7 @@ int fresh_cache(void **state)
 	/* A test that hangs ends here and counts as one that never ran */
 	alarm(280);
 	/* The console's cursor would add commands of its own */
-	write_text("/sys/class/graphics/fbcon/cursor_blink", "0");
+	try_file_write("/sys/class/graphics/fbcon/cursor_blink", "0");
 	if (!has_cache())
 		return 0;
 	if (!max_bytes) {

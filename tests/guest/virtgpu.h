@@ -84,6 +84,8 @@ int try_bo_create(int fd, const shape_t *shape, struct bo *bo);
 struct bo bo_create(int fd, shape_t shape);
 struct bo bo_dumb(int fd, uint32_t width, uint32_t height);
 struct bo bo_blob(int fd, uint64_t size);
+/* Of so many bytes: a buffer, or on a 2D device a dumb one */
+struct bo bo_plain(int fd, uint32_t bytes);
 void bo_close(struct bo *bo);			/* the mapping too */
 void bo_cycle(int fd, shape_t shape);		/* create and close */
 
@@ -104,6 +106,10 @@ int bo_export(struct bo *bo);			/* -> dma-buf */
 struct bo bo_import(int fd, int dmabuf, const struct bo *like);
 uint32_t bo_flink(struct bo *bo);
 
+/* Frees N plain BOs; those for the pages tier have been shared */
+enum tier { RESOURCE = 1, PAGES = 2, BOTH = RESOURCE | PAGES };
+void bos_free(int fd, unsigned int n, uint32_t bytes, enum tier tier);
+
 /* virgl command streams; each call submits one and waits for the host */
 void gpu_surface(int fd, uint32_t surface, const struct bo *bo);
 void gpu_clear(int fd, uint32_t surface, uint32_t bgra);
@@ -118,9 +124,13 @@ struct client {
 
 struct client client_start(void (*work)(void *), void *arg);
 struct client client_ready(void (*work)(void *), void *arg); /* work done */
+int client_run(void (*work)(void *), void *arg); /* -> its wait status */
+/* Work: creates, closes, maps, shares, closes the file, until END */
+void client_churn(unsigned int seed, uint64_t end);
 void client_stop(struct client *c);		/* SIGSTOP */
 void client_exit(struct client *c);		/* asks it to exit, waits */
 void client_kill(struct client *c);		/* SIGKILL, also a stopped one */
+bool client_gone(struct client *c);		/* killed, and now ended */
 
 /*
  * The cache. Each test starts with fresh_cache(): default knobs, empty.
@@ -134,16 +144,54 @@ void need_cache(void);
 int try_knob_write(const char *name, const char *text);
 void knob_write(const char *name, uint64_t value);
 uint64_t knob_read(const char *name);
+int try_file_write(const char *path, const char *text);
+int try_file_read(const char *path, char *text, size_t size);
 uint64_t stat_of(const char *name);
 uint64_t held_bos(void);
 uint64_t held_bytes(void);
 void wait_for_rest(void);			/* nothing on its way */
 void assert_counters_add_up(void);
-uint64_t shmem_kib(void);			/* Shmem of /proc/meminfo */
 
 #define test(f) cmocka_unit_test_setup(f, fresh_cache)
+/* In a memory cgroup of its own, where nothing has backed off yet */
+#define test_in_group(f) cmocka_unit_test_setup_teardown(f, fresh_group, \
+							 leave_group)
 #define run(tests) \
 	cmocka_run_group_tests(tests, NULL, cache_stays_empty)
+
+/* The shrinker, by debugfs: what it counts, and a scan for so many pages */
+uint64_t shrink_count(void);
+int try_shrink(const char *text);
+void shrink(uint64_t pages);
+void shrink_all(void);				/* waits until it is free */
+bool cache_holds(uint32_t res);			/* by the list in debugfs */
+
+/* Memory, as /proc tells it */
+uint64_t meminfo_kib(const char *name);
+uint64_t vmstat_of(const char *name);
+uint64_t shmem_kib(void);
+void drop_caches(const char *what);
+void *memory_take(uint64_t bytes);		/* and writes to every page */
+void memory_give(void *p, uint64_t bytes);
+bool memory_is_there(uint64_t bytes);		/* in a process of its own */
+
+/* Memory cgroups by their path below /sys/fs/cgroup; the root's is "." */
+void group_make(const char *group, uint64_t max);	/* 0: no limit */
+void group_enter(const char *group);
+void group_remove(const char *group);
+int try_group_write(const char *group, const char *file, const char *text);
+uint64_t group_read(const char *group, const char *file);
+uint64_t group_stat(const char *group, const char *file, const char *key);
+void group_enter_own(void);			/* the one of test_in_group() */
+int fresh_group(void **state);
+int leave_group(void **state);
+
+/*
+ * QEMU's monitor, where a port named "qmp" leads to it; else the test is
+ * skipped. Takes commands, one a line, and returns the answer to the last.
+ */
+void need_qmp(void);
+const char *qmp(const char *commands);
 
 /* What went over the control queue, from the driver's own trace events */
 struct commands {
@@ -152,6 +200,8 @@ struct commands {
 	unsigned int ctx_attaches, ctx_detaches;
 	unsigned int errors;			/* 0x12xx answers */
 	unsigned int first_error;
+	unsigned int unrefs_at_once;		/* most with the host; 0: 6.1 */
+	unsigned int unrefs_ahead;		/* of any other command */
 	unsigned int len;			/* types, in order */
 	uint16_t type[64];
 };
@@ -161,5 +211,8 @@ struct commands commands_stop(void);		/* once all are answered */
 /* How often a work of the driver's was queued in between */
 void works_start(void);
 unsigned int works_stop(void);
+/* How often an event of the cache's happened in between */
+void events_start(const char *event);
+unsigned int events_stop(void);
 
 #endif
