@@ -47,6 +47,7 @@ tests: $(KVER:%=tests-%)
 
 tests-%:
 	@$(locked) $(MAKE) --no-print-directory -C tests/guest O=$(CURDIR)/build/$*/tests
+	@$(locked) $(MAKE) --no-print-directory -f scripts/module.mk KVER=$* tests
 
 endif
 
@@ -60,7 +61,7 @@ setup:
 test: setup
 	tests/run $(ARGS)
 
-check:
+check: setup
 	tests/run --quick $(ARGS)
 
 demo: setup

@@ -80,5 +80,15 @@ $(build)/$(driver)/$(call source_of,$(1)): $(driver)/$(1) scripts/apply-rules \
 endef
 $(foreach file,$(rules),$(eval $(call apply,$(file))))
 
-.PHONY: FORCE
+# The module by which the tests make commands fail.
+tests: $(build)/tests/virtgpu_fault.ko
+
+$(build)/tests/virtgpu_fault.ko: FORCE
+	$(Q)mkdir -p $(build)/tests/module
+	$(Q)cp -u tests/module/* $(build)/tests/module
+	$(Q)$(MAKE) -C $(headers) M=$(build)/tests/module \
+		KCFLAGS='-I$(upstream)/$(driver) $(KCFLAGS)' modules
+	$(Q)cp $(build)/tests/module/virtgpu_fault.ko $@
+
+.PHONY: FORCE tests
 .DELETE_ON_ERROR:
