@@ -238,8 +238,8 @@ static void virtgpu_bo_cache_link(struct virtgpu_bo_cache *cache,
 		INIT_LIST_HEAD(&entry->dirty_link);
 	cache->held_bytes[tier] += entry->size;
 	cache->held_bos[tier]++;
-	WRITE_ONCE(group->held_pages,
-		   group->held_pages + (entry->size >> PAGE_SHIFT));
+	WRITE_ONCE(group->held_pages[tier],
+		   group->held_pages[tier] + (entry->size >> PAGE_SHIFT));
 }
 
 /* Returns the tier it was in. */
@@ -259,8 +259,8 @@ virtgpu_bo_cache_unlink(struct virtgpu_bo_cache *cache,
 	entry->tier = VIRTGPU_BO_TIER_NONE;
 	cache->held_bytes[tier] -= entry->size;
 	cache->held_bos[tier]--;
-	WRITE_ONCE(group->held_pages,
-		   group->held_pages - (entry->size >> PAGE_SHIFT));
+	WRITE_ONCE(group->held_pages[tier],
+		   group->held_pages[tier] - (entry->size >> PAGE_SHIFT));
 	return tier;
 }
 
@@ -274,6 +274,15 @@ static void virtgpu_bo_cache_begin_locked(struct virtgpu_bo_cache *cache,
 	cache->release_bytes += entry->size;
 	cache->release_bos++;
 	cache->release_begun++;
+}
+
+static void virtgpu_bo_cache_doom(struct virtgpu_bo_cache *cache,
+				  struct list_head *out,
+				  enum virtgpu_bo_tier tier)
+{
+	lockdep_assert_held(&cache->lock);
+	list_splice_tail_init(&out[tier], &cache->doomed[tier]);
+	virtgpu_bo_cache_kick(cache);
 }
 
 static void virtgpu_bo_cache_count_evicted(struct virtgpu_bo_cache *cache,
@@ -775,16 +784,24 @@ void virtgpu_bo_cache_evict(struct virtgpu_bo_cache *cache, unsigned int tiers,
  * @pages: how many, if there are so many
  *
  * What was freed first goes first.  The groups it is taken from are closed for a
- * while.  Called from memory reclaim: works do what takes time.
+ * while.  Called from memory reclaim: works do what takes time.  Only the pages of
+ * the pages tier are freed at once.  A task that finds its cgroup full is killed
+ * if it does not see it emptier after a few rounds of reclaim, and those have been
+ * seen to be faster than a work.
  *
- * Returns: pages that are on their way to being free now.
+ * Returns: pages that are free, or on their way to it.
  */
 unsigned long virtgpu_bo_cache_reclaim(struct virtgpu_bo_cache *cache,
 				       const struct mem_cgroup *memcg,
 				       unsigned long pages)
 {
+	struct list_head out[VIRTGPU_BO_TIERS];
 	struct virtgpu_bo_entry *entry;
+	enum virtgpu_bo_tier tier;
 	unsigned long done = 0;
+
+	for (tier = 0; tier < VIRTGPU_BO_TIERS; tier++)
+		INIT_LIST_HEAD(&out[tier]);
 
 	spin_lock(&cache->lock);
 	while (done < pages) {
@@ -795,10 +812,18 @@ unsigned long virtgpu_bo_cache_reclaim(struct virtgpu_bo_cache *cache,
 		done += entry->size >> PAGE_SHIFT;
 		virtgpu_bo_group_back_off(entry->group);
 		virtgpu_bo_cache_evict_one(cache, entry,
-					   VIRTGPU_BO_EVICT_PRESSURE,
-					   cache->doomed);
+					   VIRTGPU_BO_EVICT_PRESSURE, out);
 	}
-	virtgpu_bo_cache_kick(cache);
+	virtgpu_bo_cache_doom(cache, out, VIRTGPU_BO_TIER_RESOURCE);
+	spin_unlock(&cache->lock);
+
+	list_for_each_entry(entry, &out[VIRTGPU_BO_TIER_PAGES], lru_link)
+		/* Pairs with the release in virtgpu_bo_cache_zero_one(). */
+		if (!smp_load_acquire(&entry->zeroing))
+			cache->ops->drop(entry);
+
+	spin_lock(&cache->lock);
+	virtgpu_bo_cache_doom(cache, out, VIRTGPU_BO_TIER_PAGES);
 	spin_unlock(&cache->lock);
 	return done;
 }
@@ -895,6 +920,7 @@ static void virtgpu_bo_cache_clock(struct work_struct *work)
 		virtgpu_bo_group_sleep(group);
 	virtgpu_bo_cache_arm_expiry(cache);
 	spin_unlock(&cache->lock);
+	virtgpu_bo_groups_forget(cache, false);
 }
 
 static void virtgpu_bo_cache_retire(struct work_struct *work)

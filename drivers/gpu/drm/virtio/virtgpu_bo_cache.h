@@ -186,7 +186,7 @@ struct virtgpu_bo_owner {
 
 /**
  * struct virtgpu_bo_group - the BOs that are charged to one memory cgroup
- * @ref: one held by each BO; looked up under RCU
+ * @ref: one held by each BO, one while @remembered; looked up under RCU
  * @cache: whose BOs
  * @id: number of the cgroup, never used again: the inode of its folder; 0 where
  *      there are no cgroups
@@ -198,10 +198,11 @@ struct virtgpu_bo_owner {
  * @rcu: for freeing it
  * @lru: what is held, by tier, first freed first
  * @pages: the pages tier, by size class
- * @held_pages: pages held in both tiers; read without the lock
+ * @held_pages: pages held, by tier; read without the lock
  * @releasing: BOs that are being released
  * @backoff_ms: how long the last back-off was to last, 0 if there was none
  * @backoff_until: when it ends
+ * @remembered: how long it lasted matters still, though no BO may be left
  *
  * Pages are charged to the cgroup of who first touched them, which is who
  * created the BO, and stay so while they are cached.  So they are handed on only
@@ -226,10 +227,11 @@ struct virtgpu_bo_group {
 	struct rcu_head rcu;
 	struct list_head lru[VIRTGPU_BO_TIERS];
 	struct list_head pages[VIRTGPU_BO_BUCKETS];
-	unsigned long held_pages;
+	unsigned long held_pages[VIRTGPU_BO_TIERS];
 	unsigned long releasing;
 	unsigned int backoff_ms;
 	ktime_t backoff_until;
+	bool remembered;
 };
 
 /**
@@ -282,7 +284,8 @@ struct virtgpu_bo_entry {
 /**
  * struct virtgpu_bo_cache_ops - what the store asks of the driver
  *
- * All of them are called in process context with no lock held.
+ * All of them are called in process context with no lock held; @drop in memory
+ * reclaim.
  */
 struct virtgpu_bo_cache_ops {
 	/**
@@ -297,6 +300,11 @@ struct virtgpu_bo_cache_ops {
 			enum virtgpu_bo_tier tier);
 	/** @flush: a batch of releases is complete, the host may look at it */
 	void (*flush)(struct virtgpu_bo_cache *cache);
+	/**
+	 * @drop: free the pages of an entry of the pages tier that is released
+	 * next, if that can be done without waiting
+	 */
+	void (*drop)(struct virtgpu_bo_entry *entry);
 	/** @zero: make the entry's guest pages zero */
 	void (*zero)(struct virtgpu_bo_entry *entry);
 };
@@ -531,6 +539,7 @@ bool virtgpu_bo_memcg_full(struct mem_cgroup *memcg, u64 size);
 bool virtgpu_bo_group_tight(const struct virtgpu_bo_group *group, u64 size);
 bool virtgpu_bo_group_pressed(const struct virtgpu_bo_group *group);
 void virtgpu_bo_group_back_off(struct virtgpu_bo_group *group);
+void virtgpu_bo_groups_forget(struct virtgpu_bo_cache *cache, bool all);
 unsigned long virtgpu_bo_cache_freeable(struct virtgpu_bo_cache *cache,
 					const struct mem_cgroup *memcg);
 int virtgpu_bo_cache_reclaim_init(struct virtgpu_bo_cache *cache);

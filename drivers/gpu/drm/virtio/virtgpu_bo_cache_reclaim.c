@@ -4,9 +4,9 @@
  *
  * What the BO cache holds is the first memory that a guest should give up.
  *
- * - A *shrinker* takes what was freed first out of the cache.  It only unlinks:
- *   it sends nothing, allocates nothing and waits for nobody.  Works then tell
- *   the host and free the pages; those of the pages tier need no host.
+ * - A *shrinker* takes what was freed first out of the cache.  It sends nothing,
+ *   allocates nothing and waits for nobody.  Pages of the pages tier it frees,
+ *   works then tell the host about the rest and do what is left to do.
  * - It does so by *memory cgroup*: pages are charged to who created the BO, and
  *   what is charged to a cgroup is kept as a group of its own, handed on only
  *   inside it and taken from by reclaim in it.
@@ -14,8 +14,8 @@
  *   that happens again soon.  Else cache and pressure would feed each other, one
  *   filling what the other drains.
  * - A cgroup that is *tight*, close to its limit, gets no BO into the resource
- *   tier.  Nobody waits for the host before a task in a cgroup is killed for lack
- *   of memory, so there must not be much to wait for.
+ *   tier, but into the pages tier only.  Nobody waits for the host before a task in
+ *   a cgroup is killed for lack of memory, so there must not be much to wait for.
  * - Before something is killed for the lack of memory in the whole guest,
  *   everything is dropped and the host waited for.
  */
@@ -47,8 +47,12 @@
  */
 #define BACKOFF_CALM 4
 
-/* A cgroup may have this part of the room that is left to it in the cache. */
-#define TIGHT_SHARE 4
+/*
+ * A cgroup may have this part of the room that is left to it in the resource tier.
+ * It is in danger only if it uses up all of the room but for that before the BOs
+ * expire.
+ */
+#define TIGHT_SHARE 64
 
 /*
  * Groups
@@ -152,6 +156,7 @@ struct virtgpu_bo_group *virtgpu_bo_group_get(struct virtgpu_bo_cache *cache)
 	if (group)
 		return group;
 
+	virtgpu_bo_groups_forget(cache, false);
 	group = virtgpu_bo_group_new(cache, id);
 	if (!group)
 		return NULL;
@@ -203,6 +208,12 @@ void virtgpu_bo_group_wake(struct virtgpu_bo_group *group)
 	mem_cgroup_put(memcg);
 }
 
+static unsigned long virtgpu_bo_group_pages(const struct virtgpu_bo_group *group)
+{
+	return READ_ONCE(group->held_pages[VIRTGPU_BO_TIER_RESOURCE]) +
+	       READ_ONCE(group->held_pages[VIRTGPU_BO_TIER_PAGES]);
+}
+
 /**
  * virtgpu_bo_group_sleep - let go of a group's cgroup
  * @group: the group; nothing happens if something of it is held or being released
@@ -210,7 +221,8 @@ void virtgpu_bo_group_wake(struct virtgpu_bo_group *group)
 void virtgpu_bo_group_sleep(struct virtgpu_bo_group *group)
 {
 	lockdep_assert_held(&group->cache->lock);
-	if (!group->awake || group->held_pages || group->releasing)
+	if (!group->awake || group->releasing ||
+	    virtgpu_bo_group_pages(group))
 		return;
 	WRITE_ONCE(group->awake, false);
 	/* It is freed under RCU, and that is how others look at it. */
@@ -274,9 +286,9 @@ bool virtgpu_bo_memcg_full(struct mem_cgroup *memcg, u64 size)
 }
 
 /**
- * virtgpu_bo_group_tight - whether one more BO is too much for a group's cgroup
+ * virtgpu_bo_group_tight - whether a group's cgroup can't wait for the host
  * @group: the group
- * @size: bytes of the BO's backing
+ * @size: bytes of the backing of a BO that would enter the resource tier
  *
  * May be called without the lock; it is an estimate.
  *
@@ -289,8 +301,8 @@ bool virtgpu_bo_group_tight(const struct virtgpu_bo_group *group, u64 size)
 	rcu_read_lock();
 	room = virtgpu_bo_memcg_room(READ_ONCE(group->memcg));
 	rcu_read_unlock();
-	return READ_ONCE(group->held_pages) + (size >> PAGE_SHIFT) >
-	       room / TIGHT_SHARE;
+	return READ_ONCE(group->held_pages[VIRTGPU_BO_TIER_RESOURCE]) +
+	       (size >> PAGE_SHIFT) > room / TIGHT_SHARE;
 }
 
 /**
@@ -308,6 +320,14 @@ bool virtgpu_bo_group_pressed(const struct virtgpu_bo_group *group)
 	return until && ktime_before(ktime_get(), until);
 }
 
+/* Whether the last back-off is so long ago that it does not matter. */
+static bool virtgpu_bo_group_calm(const struct virtgpu_bo_group *group)
+{
+	return ktime_after(ktime_get(),
+			   ktime_add_ms(group->backoff_until,
+					BACKOFF_CALM * group->backoff_ms));
+}
+
 /**
  * virtgpu_bo_group_back_off - close a group for a while
  * @group: the group; nothing happens if it is closed already
@@ -316,21 +336,49 @@ void virtgpu_bo_group_back_off(struct virtgpu_bo_group *group)
 {
 	struct virtgpu_bo_cache *cache = group->cache;
 	unsigned int ms = BACKOFF_MIN_MS;
-	ktime_t calm;
 
 	lockdep_assert_held(&cache->lock);
 	if (virtgpu_bo_group_pressed(group))
 		return;
 
-	calm = ktime_add_ms(group->backoff_until,
-			    BACKOFF_CALM * group->backoff_ms);
-	if (group->backoff_ms && ktime_before(ktime_get(), calm))
+	if (!virtgpu_bo_group_calm(group))
 		ms = min_t(unsigned int, 2 * group->backoff_ms, BACKOFF_MAX_MS);
+	if (!group->remembered) {
+		group->remembered = true;
+		kref_get(&group->ref);
+	}
 	group->backoff_ms = ms;
 	WRITE_ONCE(group->backoff_until, ktime_add_ms(ktime_get(), ms));
 	cache->stats.backoffs++;
 	cache->stats.backoff_ms = ms;
 	trace_bo_cache_backoff(cache, group->id, ms);
+}
+
+/**
+ * virtgpu_bo_groups_forget - let go of groups that are not needed any more
+ * @cache: the cache
+ * @all: also those whose last back-off was not long ago
+ *
+ * There is no timer for it: an empty group is small.
+ */
+void virtgpu_bo_groups_forget(struct virtgpu_bo_cache *cache, bool all)
+{
+	struct virtgpu_bo_group *group, *found;
+
+	do {
+		found = NULL;
+		spin_lock(&cache->lock);
+		list_for_each_entry(group, &cache->groups, link) {
+			if (!group->remembered ||
+			    !(all || virtgpu_bo_group_calm(group)))
+				continue;
+			group->remembered = false;
+			found = group;
+			break;
+		}
+		spin_unlock(&cache->lock);
+		virtgpu_bo_group_put(found);
+	} while (found);
 }
 
 /*
@@ -355,7 +403,7 @@ unsigned long virtgpu_bo_cache_freeable(struct virtgpu_bo_cache *cache,
 	rcu_read_lock();
 	list_for_each_entry_rcu(group, &cache->groups, link)
 		if (virtgpu_bo_group_within(group, memcg))
-			pages += READ_ONCE(group->held_pages);
+			pages += virtgpu_bo_group_pages(group);
 	rcu_read_unlock();
 	return pages;
 }
@@ -447,6 +495,7 @@ void virtgpu_bo_cache_reclaim_fini(struct virtgpu_bo_cache *cache)
 	cache->oom.notifier_call = NULL;
 	shrinker_free(cache->shrinker);
 	cache->shrinker = NULL;
+	virtgpu_bo_groups_forget(cache, true);
 	/* Groups that are being freed need the rest. */
 	rcu_barrier();
 	list_lru_destroy(&cache->shrink_lru);

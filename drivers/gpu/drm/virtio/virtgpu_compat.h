@@ -6,10 +6,13 @@
 #ifndef VIRTGPU_COMPAT_H
 #define VIRTGPU_COMPAT_H
 
+#include <linux/dma-resv.h>
 #include <linux/list_lru.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
 #include <linux/version.h>
+
+#include <drm/drm_gem_shmem_helper.h>
 
 /* 7.0 */
 #ifndef kzalloc_obj
@@ -77,5 +80,22 @@ static inline int virtgpu_shrinker_register(struct shrinker *shrinker)
 	return 0;
 }
 #endif
+
+/* 6.2: the object's reservation is what locks its pages; 6.16: the name */
+static inline void virtgpu_shmem_try_purge(struct drm_gem_shmem_object *shmem)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+	drm_gem_shmem_purge(shmem);
+#else
+	if (!dma_resv_trylock(shmem->base.resv))
+		return;
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
+	drm_gem_shmem_purge(shmem);
+#else
+	drm_gem_shmem_purge_locked(shmem);
+#endif
+	dma_resv_unlock(shmem->base.resv);
+#endif
+}
 
 #endif

@@ -16,7 +16,7 @@
  *	host answered	virtio_gpu_recycle_released(): into the pages tier, else
  *			virtio_gpu_cleanup_object()
  *
- * Nothing here is called from reclaim, and what the dequeue worker calls (the
+ * Nothing here is called from reclaim but for freeing pages, and what the dequeue worker calls (the
  * last of the above, and virtio_gpu_recycle_host_error()) sends no command: that
  * worker alone makes room in the ring.  It and those of the cache have rescuers,
  * and commands come from a mempool, so memory is given back when there is none
@@ -38,6 +38,7 @@
 #include <drm/drm_managed.h>
 #include <drm/drm_print.h>
 
+#include "virtgpu_compat.h"
 #include "virtgpu_drv.h"
 #include "virtgpu_recycle.h"
 
@@ -111,6 +112,16 @@ static void virtio_gpu_recycle_op_flush(struct virtgpu_bo_cache *cache)
 				       recycle.cache));
 }
 
+/* Nobody else refers to the BO, so its lock is free unless someone probes it. */
+static void virtio_gpu_recycle_op_drop(struct virtgpu_bo_entry *entry)
+{
+	struct drm_gem_shmem_object *shmem = &entry_to_bo(entry)->base;
+
+	shmem->madv = 1;
+	if (drm_gem_shmem_is_purgeable(shmem))
+		virtgpu_shmem_try_purge(shmem);
+}
+
 static void virtio_gpu_recycle_op_zero(struct virtgpu_bo_entry *entry)
 {
 	struct virtio_gpu_object *bo = entry_to_bo(entry);
@@ -129,6 +140,7 @@ static void virtio_gpu_recycle_op_zero(struct virtgpu_bo_entry *entry)
 static const struct virtgpu_bo_cache_ops virtio_gpu_recycle_ops = {
 	.release = virtio_gpu_recycle_op_release,
 	.flush = virtio_gpu_recycle_op_flush,
+	.drop = virtio_gpu_recycle_op_drop,
 	.zero = virtio_gpu_recycle_op_zero,
 };
 
