@@ -186,7 +186,7 @@ static void backing_off_ends(void **state)
 	since = now_ms() - since;
 	printf("# back-off of %llu ms, the first entry after %llu ms\n",
 	       (unsigned long long)ms, (unsigned long long)since);
-	assert_int_equal(ms, BACKOFF_MIN_MS);
+	assert_true(ms >= BACKOFF_MIN_MS);
 	assert_true(since + 10 >= ms);	/* jiffies */
 	if (has_virgl()) {
 		uint64_t hits = stat_of("hits_resource");
