@@ -15,7 +15,7 @@
 #include <xf86drm.h>
 
 #define BOS 4000
-#define WINDOW 32			/* the contract's figure */
+#define WINDOW 4				/* as documented */
 #define EXPIRE_MS 1000
 
 /* Leaves BOS entries that are old enough to expire once the knob is turned */
@@ -107,6 +107,9 @@ static void wait_for_host(struct bo *bo)
 	must(!drmIoctl(bo->fd, DRM_IOCTL_VIRTGPU_WAIT, &arg));
 }
 
+/* Whether the client's BOs come from the resource tier, or by commands */
+static bool served;
+
 /*
  * A create and a close with all their commands; the time between, when the
  * host is waited for, does not count.
@@ -117,7 +120,7 @@ static uint64_t us_of_a_cycle(int fd)
 	uint64_t start = now_us(), us;
 	struct bo bo;
 
-	shape.bind = BIND_CUSTOM;
+	shape.bind = served ? BIND_INDEX : BIND_CUSTOM;
 	bo = has_virgl() ? bo_create(fd, shape) : bo_dumb(fd, 64, 16);
 	us = now_us() - start;
 	wait_for_host(&bo);
@@ -127,7 +130,7 @@ static uint64_t us_of_a_cycle(int fd)
 }
 
 #define ROUNDS 4
-#define SAMPLES_MAX 20000
+#define SAMPLES_MAX 200000
 
 struct samples {
 	unsigned int n;
@@ -213,7 +216,7 @@ static bool hardly_noticed(int fd, int other)
 		storm_without_cache(other, &without);
 	}
 	limit = 2 * p99(&calm);
-	if (is_emulated() && has_virgl())
+	if (is_emulated() && has_virgl() && !served)
 		limit = p99(&without) / 2;
 	printf("# p99 of create and close: %llu us, in the storm %llu us, in "
 	       "one without the cache %llu us; %u, %u and %u samples, limit "
@@ -234,6 +237,23 @@ static void a_client_hardly_notices(void **state)
 
 	(void)state;
 	need_cache();
+	served = false;
+	while (!hardly_noticed(fd, other))
+		assert_true(tries++ < 3);
+	close(other);
+	close(fd);
+	assert_counters_add_up();
+}
+
+/* Catches: the cache's lock held for long, work done where it is in the way */
+static void a_client_that_is_served_hardly_notices(void **state)
+{
+	int fd = card_open(), other = card_open(), tries = 1;
+
+	(void)state;
+	need_virgl();
+	need_cache();
+	served = true;
 	while (!hardly_noticed(fd, other))
 		assert_true(tries++ < 3);
 	close(other);
@@ -247,6 +267,7 @@ int main(void)
 		test(releases_go_out_by_the_window),
 		test(pages_go_without_a_command),
 		test(a_client_hardly_notices),
+		test(a_client_that_is_served_hardly_notices),
 	};
 
 	return run(tests);
