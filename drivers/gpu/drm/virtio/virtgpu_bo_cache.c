@@ -778,34 +778,22 @@ void virtgpu_bo_cache_evict(struct virtgpu_bo_cache *cache, unsigned int tiers,
 	virtgpu_bo_cache_evict_until(cache, tiers, memcg, ktime_get(), reason);
 }
 
-/**
- * virtgpu_bo_cache_reclaim - give memory back because it is short
- * @cache: the cache
- * @memcg: of what is charged to this cgroup, or of all if NULL
- * @pages: how many, if there are so many
- *
- * What was freed first goes first.  The groups it is taken from are closed for a
- * while.  Called from memory reclaim: works do what takes time.  Only the pages of
- * the pages tier are freed at once.  A task that finds its cgroup full is killed
- * if it does not see it emptier after a few rounds of reclaim, and those have been
- * seen to be faster than a work.
- *
- * Returns: pages that are free, or on their way to it.
- */
-unsigned long virtgpu_bo_cache_reclaim(struct virtgpu_bo_cache *cache,
-				       const struct mem_cgroup *memcg,
-				       unsigned long pages)
+/* Up to a batch; see virtgpu_bo_cache_reclaim(). */
+static unsigned long virtgpu_bo_cache_reclaim_batch
+	(struct virtgpu_bo_cache *cache, const struct mem_cgroup *memcg,
+	 unsigned long pages)
 {
 	struct list_head out[VIRTGPU_BO_TIERS];
 	struct virtgpu_bo_entry *entry;
 	enum virtgpu_bo_tier tier;
 	unsigned long done = 0;
+	unsigned int n;
 
 	for (tier = 0; tier < VIRTGPU_BO_TIERS; tier++)
 		INIT_LIST_HEAD(&out[tier]);
 
 	spin_lock(&cache->lock);
-	while (done < pages) {
+	for (n = 0; n < EVICT_BATCH && done < pages; n++) {
 		entry = virtgpu_bo_cache_oldest(cache, VIRTGPU_BO_EVICT_ALL,
 						memcg);
 		if (!entry)
@@ -826,6 +814,36 @@ unsigned long virtgpu_bo_cache_reclaim(struct virtgpu_bo_cache *cache,
 	spin_lock(&cache->lock);
 	virtgpu_bo_cache_doom(cache, out, VIRTGPU_BO_TIER_PAGES);
 	spin_unlock(&cache->lock);
+	return done;
+}
+
+/**
+ * virtgpu_bo_cache_reclaim - give memory back because it is short
+ * @cache: the cache
+ * @memcg: of what is charged to this cgroup, or of all if NULL
+ * @pages: how many, if there are so many
+ *
+ * What was freed first goes first.  The groups it is taken from are closed for a
+ * while.  Called from memory reclaim: works do what takes time.  Only the pages of
+ * the pages tier are freed at once.  A task that finds its cgroup full is killed
+ * if it does not see it emptier after a few rounds of reclaim, and those have been
+ * seen to be faster than a work.
+ *
+ * Returns: pages that are free, or on their way to it.
+ */
+unsigned long virtgpu_bo_cache_reclaim(struct virtgpu_bo_cache *cache,
+				       const struct mem_cgroup *memcg,
+				       unsigned long pages)
+{
+	unsigned long batch, done = 0;
+
+	while (done < pages) {
+		batch = virtgpu_bo_cache_reclaim_batch(cache, memcg,
+						       pages - done);
+		if (!batch)
+			break;
+		done += batch;
+	}
 	return done;
 }
 
@@ -1070,8 +1088,7 @@ u64 virtgpu_bo_cache_oom(struct virtgpu_bo_cache *cache)
 	if (!before)
 		return 0;
 
-	while (virtgpu_bo_cache_reclaim(cache, NULL, EVICT_BATCH))
-		;
+	virtgpu_bo_cache_reclaim(cache, NULL, ULONG_MAX);
 	mark = virtgpu_bo_cache_release_mark(cache);
 	wait_event_timeout(cache->wait,
 			   virtgpu_bo_cache_released_until(cache, mark),

@@ -54,6 +54,9 @@
  */
 #define TIGHT_SHARE 64
 
+/* So little is not worth keeping when memory is short: 16 MiB. */
+#define REST_PAGES ((16UL << 20) >> PAGE_SHIFT)
+
 /*
  * Groups
  */
@@ -423,10 +426,16 @@ static unsigned long
 virtgpu_bo_cache_shrink_scan(struct shrinker *shrinker,
 			     struct shrink_control *sc)
 {
-	unsigned long done;
+	struct virtgpu_bo_cache *cache = shrinker_private(shrinker);
+	unsigned long half, done;
 
-	done = virtgpu_bo_cache_reclaim(shrinker_private(shrinker), sc->memcg,
-					sc->nr_to_scan);
+	/*
+	 * At least half of it: the kernel asks for little at a time, in
+	 * proportion to what others have, but this memory should go first.
+	 */
+	half = virtgpu_bo_cache_freeable(cache, sc->memcg) / 2;
+	done = virtgpu_bo_cache_reclaim(cache, sc->memcg,
+					max3(sc->nr_to_scan, half, REST_PAGES));
 	sc->nr_scanned = done;
 	return done ?: SHRINK_STOP;
 }
@@ -469,8 +478,9 @@ int virtgpu_bo_cache_reclaim_init(struct virtgpu_bo_cache *cache)
 		return -ENOMEM;
 	cache->shrinker->count_objects = virtgpu_bo_cache_shrink_count;
 	cache->shrinker->scan_objects = virtgpu_bo_cache_shrink_scan;
-	/* Cheaper to make again than most: twice the default's eagerness. */
+	/* Cheap to make again, and not worth saving up small demands. */
 	cache->shrinker->seeks = DEFAULT_SEEKS / 2;
+	cache->shrinker->batch = 1;
 	shrinker_private(cache->shrinker) = cache;
 	if (virtgpu_shrinker_register(cache->shrinker)) {
 		cache->shrinker = NULL;
