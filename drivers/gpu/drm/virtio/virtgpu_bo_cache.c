@@ -331,7 +331,7 @@ static void virtgpu_bo_cache_release(struct virtgpu_bo_cache *cache,
 				     enum virtgpu_bo_tier tier)
 {
 	struct virtgpu_bo_entry *entry;
-	bool any = !list_empty(list);
+	bool told = tier == VIRTGPU_BO_TIER_RESOURCE && !list_empty(list);
 
 	while ((entry = list_first_entry_or_null(list, struct virtgpu_bo_entry,
 						 lru_link))) {
@@ -339,7 +339,7 @@ static void virtgpu_bo_cache_release(struct virtgpu_bo_cache *cache,
 		virtgpu_bo_cache_wait_zeroing(cache, entry);
 		cache->ops->release(cache, entry, tier);
 	}
-	if (any)
+	if (told)
 		cache->ops->flush(cache);
 }
 
@@ -1174,7 +1174,8 @@ void virtgpu_bo_cache_set_timeout(struct virtgpu_bo_cache *cache, u32 ms)
 {
 	spin_lock(&cache->lock);
 	WRITE_ONCE(cache->timeout_ms, ms);
-	virtgpu_bo_cache_arm_expiry(cache);
+	if (ms)
+		virtgpu_bo_cache_arm_expiry(cache);
 	spin_unlock(&cache->lock);
 	virtgpu_bo_cache_empty_if_off(cache);
 }

@@ -298,7 +298,10 @@ struct virtgpu_bo_cache_ops {
 	void (*release)(struct virtgpu_bo_cache *cache,
 			struct virtgpu_bo_entry *entry,
 			enum virtgpu_bo_tier tier);
-	/** @flush: a batch of releases is complete, the host may look at it */
+	/**
+	 * @flush: a batch of releases from the resource tier is complete, the
+	 * host may look at it
+	 */
 	void (*flush)(struct virtgpu_bo_cache *cache);
 	/**
 	 * @drop: free the pages of an entry of the pages tier that is released
