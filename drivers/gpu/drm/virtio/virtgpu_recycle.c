@@ -16,11 +16,11 @@
  *	host answered	virtio_gpu_recycle_released(): into the pages tier, else
  *			virtio_gpu_cleanup_object()
  *
- * Nothing here is called from reclaim but for freeing pages, and what the dequeue worker calls (the
- * last of the above, and virtio_gpu_recycle_host_error()) sends no command: that
- * worker alone makes room in the ring.  It and those of the cache have rescuers,
- * and commands come from a mempool, so memory is given back when there is none
- * left for that.
+ * Reclaim calls nothing here but what frees pages.  What the dequeue worker calls
+ * (the last of the above, and virtio_gpu_recycle_host_error()) sends no command:
+ * that worker alone makes room in the ring.  It and those of the cache have
+ * rescuers, and commands come from a mempool, so memory is given back when there
+ * is none left for that.
  */
 
 #include <linux/dma-mapping.h>
@@ -659,8 +659,14 @@ static void virtio_gpu_recycle_forget(struct virtio_gpu_device *vgdev,
 		xa_erase(&vgdev->recycle.refused, res_id);
 }
 
-/* Why the BO can't be in any tier. */
-static enum virtgpu_bo_reject
+/**
+ * virtio_gpu_recycle_judge_any - why a freed BO can't be in any tier
+ * @vgdev: the device
+ * @bo: the BO, to which nobody refers any more
+ *
+ * Returns: the reason, VIRTGPU_BO_REJECT_NONE if it can.
+ */
+enum virtgpu_bo_reject
 virtio_gpu_recycle_judge_any(struct virtio_gpu_device *vgdev,
 			     struct virtio_gpu_object *bo)
 {
@@ -682,8 +688,14 @@ virtio_gpu_recycle_judge_any(struct virtio_gpu_device *vgdev,
 	return VIRTGPU_BO_REJECT_NONE;
 }
 
-/* Why the BO can't be in the resource tier. */
-static enum virtgpu_bo_reject
+/**
+ * virtio_gpu_recycle_judge_resource - why a freed BO can't be in the resource tier
+ * @vgdev: the device
+ * @bo: the BO, to which nobody refers any more, and which may be in one
+ *
+ * Returns: the reason, VIRTGPU_BO_REJECT_NONE if it can.
+ */
+enum virtgpu_bo_reject
 virtio_gpu_recycle_judge_resource(struct virtio_gpu_device *vgdev,
 				  struct virtio_gpu_object *bo)
 {

@@ -109,6 +109,12 @@ int virtio_gpu_recycle_create(struct drm_file *file,
 struct drm_gem_shmem_object *
 virtio_gpu_recycle_alloc(struct virtio_gpu_device *vgdev,
 			 const struct virtio_gpu_object_params *params);
+enum virtgpu_bo_reject
+virtio_gpu_recycle_judge_any(struct virtio_gpu_device *vgdev,
+			     struct virtio_gpu_object *bo);
+enum virtgpu_bo_reject
+virtio_gpu_recycle_judge_resource(struct virtio_gpu_device *vgdev,
+				  struct virtio_gpu_object *bo);
 bool virtio_gpu_recycle_free(struct virtio_gpu_object *bo);
 void virtio_gpu_recycle_released(struct virtio_gpu_device *vgdev,
 				 struct virtio_gpu_vbuffer *vbuf,
