@@ -4,12 +4,16 @@ define help
 make                build the module for every kernel with headers here
 make KVER=RELEASE   build it for one of them
 make SUITE=NAME     build it in the root of a Debian suite, for its kernel:
-                    bookworm, trixie or forky
+                    bookworm, trixie, forky or debug, which is forky with a
+                    kernel that looks for mistakes
 make SUITE=NAME tests   build the guest's test programs there
                     (W=1, C=1 and V=1 mean what they mean to the kernel)
 make demo           show what the cache does, in a guest
 make test           run all tests
 make check          run the most telling tests
+make soak           run those that take hours
+make mutants        break the driver on purpose, again and again, and see the
+                    tests notice (MUTANTS='NAME...': only these)
 make lint           checkpatch, kernel-doc and sparse over our files
 make clean          remove what was built here
 
@@ -17,10 +21,11 @@ What takes long to make (the roots, the guests' disks) is kept in
 $(cache).
 endef
 
-shells := scripts/setup scripts/upstream-source scripts/guest-init scripts/lint
+shells := scripts/setup scripts/upstream-source scripts/guest-init scripts/lint \
+	scripts/debug-kernel
 cache := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/virtgpu-bo-cache
 
-.PHONY: all modules tests lint test check demo clean help setup
+.PHONY: all modules tests lint test check soak mutants demo clean help setup
 
 ifdef SUITE
 
@@ -63,6 +68,12 @@ test: setup
 
 check: setup
 	tests/run --quick $(ARGS)
+
+soak: setup
+	tests/run --soak $(ARGS)
+
+mutants: setup
+	tests/mutants $(MUTANTS)
 
 demo: setup
 	scripts/demo $(DEMOFLAGS)

@@ -22,7 +22,8 @@ source_of = $(patsubst %_h.c,%.h,$(1:.cocci=.c))
 rules := $(notdir $(wildcard $(driver)/*.cocci))
 plain := $(notdir $(wildcard $(upstream)/$(driver)/*.[ch])) Makefile
 plain := $(filter-out $(call source_of,$(rules)),$(plain))
-ours := $(notdir $(wildcard $(driver)/*.[ch] $(driver)/Kbuild))
+ours := $(patsubst $(driver)/%,%,$(wildcard $(driver)/*.[ch] \
+	$(driver)/tests/*.[ch] $(driver)/Kbuild))
 uapi := $(wildcard include/uapi/drm/*.h)
 
 # A file that is no longer there, or no longer changed, leaves no trace: when
@@ -30,7 +31,7 @@ uapi := $(wildcard include/uapi/drm/*.h)
 inputs := $(CURDIR) $(upstream) $(rules) $(plain) $(ours) $(uapi)
 ifneq ($(strip $(file < $(build)/inputs)),$(strip $(inputs)))
 $(shell rm -rf $(build)/drivers $(build)/include $(build)/inputs)
-$(shell mkdir -p $(build)/$(driver) $(build)/include/trace \
+$(shell mkdir -p $(build)/$(driver)/tests $(build)/include/trace \
 	$(build)/include/uapi/drm)
 $(file > $(build)/inputs,$(inputs))
 endif
@@ -39,6 +40,9 @@ endif
 # sparse is good enough.  It is, whatever kbuild says then.
 check := $(if $(C),KBUILD_CHECKSRC=$(C))
 
+# The unit tests are linked in where the kernel can run them.
+kunit := $(shell sed -n 's/^CONFIG_KUNIT=//p' $(headers)/.config)
+
 copies := $(addprefix $(build)/$(driver)/,$(plain) $(ours)) \
 	$(addprefix $(build)/,$(uapi))
 changed := $(patsubst %,$(build)/$(driver)/%,$(call source_of,$(rules)))
@@ -46,6 +50,7 @@ changed := $(patsubst %,$(build)/$(driver)/%,$(call source_of,$(rules)))
 $(build)/virtio-gpu.ko: $(copies) $(changed) FORCE
 	$(Q)$(MAKE) -C $(headers) M=$(build)/$(driver) \
 		CONFIG_DRM_VIRTIO_GPU=m CONFIG_DRM_VIRTIO_GPU_KMS=y \
+		CONFIG_DRM_VIRTIO_GPU_KUNIT_TEST=$(if $(kunit),y) \
 		KCFLAGS='$(flags)' $(check) modules
 	$(Q)cp $(build)/$(driver)/virtio-gpu.ko $@
 	@echo "  $(@:$(CURDIR)/%=%)"

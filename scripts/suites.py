@@ -42,9 +42,14 @@ SUITES = {
     "trixie": PACKAGES,
     "forky": PACKAGES + """
         igt-gpu-tools-tests igt-gpu-tools gnuplot-nox fonts-dejavu-core
+        flex bison bc libelf-dev
         qemu-system-x86 qemu-system-gui qemu-system-modules-opengl xvfb
     """.split(),
 }
+
+# The suite "debug" is forky's root with a kernel of our own.
+DEBUG = "debug"
+DEBUG_ROOT = "forky"
 
 # A testing suite's Release file may be past its date on a slow mirror; what
 # counts are the signatures, and these are still checked.
@@ -205,18 +210,66 @@ def run(command):
         raise SetupError(f"{command[0]} failed ({status})")
 
 
+def run_in(command, **options):
+    """Run an enter() COMMAND: its exit status."""
+    with started(command, env=environment(), **options) as process:
+        try:
+            status = process.wait()
+        except Stopped:
+            # Ctrl-C reaches COMMAND too: let a make remove half-made files.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=3)
+            raise
+    return status if status >= 0 else 128 - status
+
+
 def root_path(suite):
+    suite = DEBUG_ROOT if suite == DEBUG else suite
     name = f"{suite}-{key(*MMDEBSTRAP, *sorted(SUITES[suite]))}"
     return CACHE / "roots" / name
 
 
 def make_root(suite):
     """The path of SUITE's root."""
+    suite = DEBUG_ROOT if suite == DEBUG else suite
+
     def make(path):
         run(MMDEBSTRAP + ["--include=" + ",".join(SUITES[suite]), suite,
                           str(path)])
     return cached(root_path(suite), f"the root of {suite} (a few minutes, "
                   "about 500 MB to download)", make)
+
+
+def make_kernel(suite):
+    """The folder with SUITE's kernel, in boot and lib/modules."""
+    root = make_root(suite)
+    if suite != DEBUG:
+        return root
+    scripts = PROJECT / "scripts"
+    made_from = [(scripts / name).read_bytes()
+                 for name in ("debug-kernel", "debug.config")]
+
+    def make(path):
+        path.mkdir()
+        script = f"{PROJECT_IN_ROOT}/scripts/debug-kernel"
+        status = run_in(enter(root, [script, in_root(path)], as_root=True),
+                        stdout=sys.stderr)
+        if status:
+            raise SetupError(f"the debug kernel cannot be built ({status})")
+    return cached(CACHE / "debug" / key(root.name, *made_from),
+                  "the debug kernel (15 minutes)", make)
+
+
+def in_root(path):
+    """Where PATH, which is in the cache folder, is in a root."""
+    return f"{CACHE_IN_ROOT}/{path.relative_to(CACHE)}"
+
+
+def kernel_binds(suite):
+    """What enter() is to bind so that SUITE's kernel is the root's only one."""
+    if suite != DEBUG:
+        return []
+    return [(make_kernel(suite) / "lib/modules", "/lib/modules")]
 
 
 def enter(root, command, binds=(), groups=(), as_root=False):
