@@ -107,20 +107,17 @@ static void wait_for_host(struct bo *bo)
 	must(!drmIoctl(bo->fd, DRM_IOCTL_VIRTGPU_WAIT, &arg));
 }
 
-/* Whether the client's BOs come from the resource tier, or by commands */
-static bool served;
-
 /*
- * A create and a close with all their commands; the time between, when the
- * host is waited for, does not count.
+ * A create and a close, served from the resource tier or with all their commands;
+ * the time between, when the host is waited for, does not count.
  */
-static uint64_t us_of_a_cycle(int fd)
+static uint64_t us_of_a_cycle(int fd, bool from_cache)
 {
 	shape_t shape = buffer(4096);
 	uint64_t start = now_us(), us;
 	struct bo bo;
 
-	shape.bind = served ? BIND_INDEX : BIND_CUSTOM;
+	shape.bind = from_cache ? BIND_INDEX : BIND_CUSTOM;
 	bo = has_virgl() ? bo_create(fd, shape) : bo_dumb(fd, 64, 16);
 	us = now_us() - start;
 	wait_for_host(&bo);
@@ -128,6 +125,9 @@ static uint64_t us_of_a_cycle(int fd)
 	bo_close(&bo);
 	return us + now_us() - start;
 }
+
+/* How the client is to fare */
+static bool served;
 
 #define ROUNDS 4
 #define SAMPLES_MAX 200000
@@ -140,7 +140,7 @@ struct samples {
 static void sample(int fd, struct samples *s)
 {
 	must(s->n < SAMPLES_MAX);
-	s->us[s->n++] = us_of_a_cycle(fd);
+	s->us[s->n++] = us_of_a_cycle(fd, served);
 }
 
 static uint64_t p99(struct samples *s)
@@ -159,7 +159,7 @@ static bool storm_goes_on(void)
 static void storm_of_the_cache(int fd, int other, struct samples *storm)
 {
 	gather(fd);
-	us_of_a_cycle(other);
+	us_of_a_cycle(other, served);
 	set_off(NULL);
 	while (storm_goes_on())
 		sample(other, storm);
@@ -181,7 +181,7 @@ static void storm_without_cache(int other, struct samples *storm)
 
 	knob_write("enabled", 0);
 	client = client_ready(hold_many, NULL);
-	us_of_a_cycle(other);
+	us_of_a_cycle(other, served);
 	must(!kill(client.pid, SIGKILL));
 	do {
 		sample(other, storm);
@@ -190,8 +190,10 @@ static void storm_without_cache(int other, struct samples *storm)
 }
 
 /*
- * What QEMU emulates has to wait for the host's commands when it rings the
- * bell, as one lock serves both; no client can be spared that.
+ * Where processors are emulated, QEMU's work for any command takes time away from
+ * all of them, and its one lock makes the guest wait in between.  There the
+ * measure is how a client fares beside one other that is at work, which costs it
+ * as much; else how it fares alone.
  */
 static bool is_emulated(void)
 {
@@ -201,30 +203,46 @@ static bool is_emulated(void)
 	return !strcmp((char *)name, "TCGTCGTCGTCG");
 }
 
+static void be_at_work(void *arg)
+{
+	int fd = card_open();
+
+	(void)arg;
+	while (true)
+		us_of_a_cycle(fd, false);
+}
+
+static void in_calm_weather(int other, struct samples *calm, unsigned int n)
+{
+	struct client neighbour = { 0 };
+
+	if (is_emulated())
+		neighbour = client_start(be_at_work, NULL);
+	us_of_a_cycle(other, served);
+	while (calm->n < n) {
+		storm_goes_on();
+		sample(other, calm);
+	}
+	if (neighbour.pid)
+		client_kill(&neighbour);
+}
+
 static bool hardly_noticed(int fd, int other)
 {
 	static struct samples calm, storm, without;
-	uint64_t limit;
 
 	calm.n = storm.n = without.n = 0;
 	for (int i = 0; i < ROUNDS; i++) {
 		storm_of_the_cache(fd, other, &storm);
-		while (calm.n < storm.n) {
-			storm_goes_on();
-			sample(other, &calm);
-		}
+		in_calm_weather(other, &calm, storm.n);
 		storm_without_cache(other, &without);
 	}
-	limit = 2 * p99(&calm);
-	if (is_emulated() && has_virgl() && !served)
-		limit = p99(&without) / 2;
 	printf("# p99 of create and close: %llu us, in the storm %llu us, in "
-	       "one without the cache %llu us; %u, %u and %u samples, limit "
-	       "%llu us\n", (unsigned long long)p99(&calm),
+	       "one without the cache %llu us; %u, %u and %u samples\n",
+	       (unsigned long long)p99(&calm),
 	       (unsigned long long)p99(&storm),
-	       (unsigned long long)p99(&without), calm.n, storm.n, without.n,
-	       (unsigned long long)limit);
-	return p99(&storm) <= limit;
+	       (unsigned long long)p99(&without), calm.n, storm.n, without.n);
+	return p99(&storm) <= 2 * p99(&calm);
 }
 
 /*
