@@ -52,13 +52,14 @@ static bool is_control_queue(const struct virtqueue *vq)
 
 /* What a function that does not run is left by; the result is in ax already. */
 asmlinkage void virtgpu_fault_return(void);
-asm(
-	".text\n"
-	".type virtgpu_fault_return, @function\n"
-	"virtgpu_fault_return:\n"
-	ANNOTATE_NOENDBR "\n"
-	ASM_RET "\n"
-	".size virtgpu_fault_return, . - virtgpu_fault_return\n");
+#define FAULT_RETURN_ASM \
+	".text\n" \
+	".type virtgpu_fault_return, @function\n" \
+	"virtgpu_fault_return:\n" \
+	ANNOTATE_NOENDBR "\n" \
+	ASM_RET "\n" \
+	".size virtgpu_fault_return, . - virtgpu_fault_return\n"
+asm(FAULT_RETURN_ASM);
 
 static int before_add(struct kprobe *probe, struct pt_regs *regs)
 {
