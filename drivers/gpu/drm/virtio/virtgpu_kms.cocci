@@ -21,6 +21,16 @@ flush_work(&vgdev->obj_free_work);
 ...
 }
 
+@reset@
+@@
+virtio_gpu_deinit(...)
+{
+...
+virtio_reset_device(...);
++virtio_gpu_recycle_unanswered(vgdev);
+...
+}
+
 @file_open@
 @@
 virtio_gpu_driver_open(...)

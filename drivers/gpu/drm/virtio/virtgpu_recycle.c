@@ -962,6 +962,53 @@ void virtio_gpu_recycle_add_failed(struct virtio_gpu_device *vgdev,
 }
 
 /**
+ * virtio_gpu_recycle_unsent - a command can't be sent, the device is gone
+ * @vbuf: the command, which holds references to BOs
+ */
+void virtio_gpu_recycle_unsent(struct virtio_gpu_vbuffer *vbuf)
+{
+	/* Not later: the device may be freed when its last file is closed. */
+	if (vbuf->objs)
+		virtio_gpu_array_put_free(vbuf->objs);
+}
+
+static void virtio_gpu_recycle_forget_vbuf(struct virtio_gpu_device *vgdev,
+					   struct virtio_gpu_vbuffer *vbuf)
+{
+	const struct virtio_gpu_ctrl_hdr *cmd = (void *)vbuf->buf;
+
+	if (cmd->flags & cpu_to_le32(VIRTIO_GPU_FLAG_FENCE))
+		virtio_gpu_fence_event_process(vgdev,
+					       le64_to_cpu(cmd->fence_id));
+	if (cmd->type == cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_UNREF))
+		virtio_gpu_cleanup_object(vbuf->resp_cb_data);
+	if (vbuf->objs)
+		virtio_gpu_array_put_free(vbuf->objs);
+	free_vbuf(vgdev, vbuf);
+}
+
+/**
+ * virtio_gpu_recycle_unanswered - let go of what the host was at when it was reset
+ * @vgdev: the device, unplugged and reset
+ *
+ * Who waits for a fence goes on.
+ */
+void virtio_gpu_recycle_unanswered(struct virtio_gpu_device *vgdev)
+{
+	struct virtio_gpu_vbuffer *vbuf;
+
+	/* Nobody may ring the bell of a queue that is gone. */
+	atomic_set(&vgdev->pending_commands, 0);
+	/* Answers may have come in until it was reset. */
+	flush_work(&vgdev->ctrlq.dequeue_work);
+	flush_work(&vgdev->cursorq.dequeue_work);
+	while ((vbuf = virtqueue_detach_unused_buf(vgdev->ctrlq.vq)))
+		virtio_gpu_recycle_forget_vbuf(vgdev, vbuf);
+	while ((vbuf = virtqueue_detach_unused_buf(vgdev->cursorq.vq)))
+		virtio_gpu_recycle_forget_vbuf(vgdev, vbuf);
+}
+
+/**
  * virtio_gpu_recycle_ack - the host has answered commands
  * @vgdev: the device
  *

@@ -135,10 +135,16 @@ int virtio_gpu_recycle_add(struct virtio_gpu_device *vgdev,
 void virtio_gpu_recycle_add_failed(struct virtio_gpu_device *vgdev,
 				   struct virtio_gpu_vbuffer *vbuf,
 				   struct virtio_gpu_fence *fence);
+void virtio_gpu_recycle_unsent(struct virtio_gpu_vbuffer *vbuf);
+void virtio_gpu_recycle_unanswered(struct virtio_gpu_device *vgdev);
 void virtio_gpu_recycle_ack(struct virtio_gpu_device *vgdev);
 void virtio_gpu_recycle_host_error(struct virtio_gpu_device *vgdev,
 				   const struct virtio_gpu_ctrl_hdr *cmd,
 				   const struct virtio_gpu_ctrl_hdr *resp);
+
+/* virtgpu_vq.c, where it is static */
+void free_vbuf(struct virtio_gpu_device *vgdev,
+	       struct virtio_gpu_vbuffer *vbuf);
 
 /* virtgpu_object.c, where it is static */
 void virtio_gpu_resource_id_put(struct virtio_gpu_device *vgdev, uint32_t id);

@@ -31,6 +31,29 @@ virtio_gpu_get_vbuf(...)
 ...>
 }
 
+@free_vbuf@
+@@
+-static
+ void free_vbuf(...)
+{
+...
+}
+
+@unsent@
+expression idx;
+@@
+virtio_gpu_queue_ctrl_sgs(...)
+{
+<...
+ if (!drm_dev_enter(vgdev->ddev, idx)) {
+ ...
++virtio_gpu_recycle_unsent(vbuf);
+ free_vbuf(vgdev, vbuf);
+ return -ENODEV;
+ }
+...>
+}
+
 @put_vbuf@
 @@
 free_vbuf(...)
