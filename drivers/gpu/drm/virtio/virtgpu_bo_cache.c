@@ -57,6 +57,12 @@
 /* How long to wait for a host that does not answer, milliseconds. */
 #define RELEASE_TIMEOUT_MS 10000
 
+/*
+ * And how long for its next answer when the device is going away: then a dead host
+ * should hold up nobody for long, but a slow one can still be told of everything.
+ */
+#define STALL_MS 1000
+
 /* And how long when the alternative is that something is killed. */
 #define OOM_TIMEOUT_MS 1000
 
@@ -1100,25 +1106,44 @@ u64 virtgpu_bo_cache_oom(struct virtgpu_bo_cache *cache)
 	return before - min(before, after);
 }
 
+static bool virtgpu_bo_cache_is_drained(struct virtgpu_bo_cache *cache)
+{
+	enum virtgpu_bo_tier tier;
+	bool drained;
+
+	spin_lock(&cache->lock);
+	drained = !cache->window;
+	for (tier = 0; tier < VIRTGPU_BO_TIERS; tier++)
+		drained &= list_empty(&cache->doomed[tier]);
+	spin_unlock(&cache->lock);
+	return drained;
+}
+
 /**
  * virtgpu_bo_cache_kill - drop all, let nothing in any more, wait
  * @cache: the cache
  *
- * Returns: false if the host did not answer in time (ten seconds).
+ * What clients have released themselves is not waited for.
+ *
+ * Returns: false if the host stopped answering (for a second).
  */
 bool virtgpu_bo_cache_kill(struct virtgpu_bo_cache *cache)
 {
-	u64 mark;
+	u64 done;
 
 	spin_lock(&cache->lock);
 	cache->dead = true;
 	spin_unlock(&cache->lock);
 	virtgpu_bo_cache_evict(cache, VIRTGPU_BO_EVICT_ALL, NULL,
 			       VIRTGPU_BO_EVICT_DRAIN);
-	mark = virtgpu_bo_cache_release_mark(cache);
-	return wait_event_timeout(cache->wait,
-				  virtgpu_bo_cache_released_until(cache, mark),
-				  msecs_to_jiffies(RELEASE_TIMEOUT_MS));
+	do {
+		done = READ_ONCE(cache->release_done);
+		if (wait_event_timeout(cache->wait,
+				       virtgpu_bo_cache_is_drained(cache),
+				       msecs_to_jiffies(STALL_MS)))
+			return true;
+	} while (READ_ONCE(cache->release_done) != done);
+	return false;
 }
 
 /**

@@ -171,6 +171,7 @@ void virtio_gpu_recycle_init(struct virtio_gpu_device *vgdev)
 	struct virtgpu_bo_cache *cache = &recycle->cache;
 
 	spin_lock_init(&recycle->state_lock);
+	INIT_LIST_HEAD(&recycle->orphans);
 	xa_init(&recycle->refused);
 	if (virtgpu_bo_cache_init(cache, &virtio_gpu_recycle_ops,
 				  vgdev->vdev->index) ||
@@ -802,6 +803,27 @@ void virtio_gpu_recycle_released(struct virtio_gpu_device *vgdev,
 		virtio_gpu_cleanup_object(bo);
 }
 
+/**
+ * virtio_gpu_recycle_unreachable - RESOURCE_UNREF could not be sent
+ * @bo: the BO
+ *
+ * The device was unplugged.  Until it is reset the host may still write to the
+ * BO's pages.
+ */
+void virtio_gpu_recycle_unreachable(struct virtio_gpu_object *bo)
+{
+	struct virtio_gpu_recycle *recycle = &bo_to_vgdev(bo)->recycle;
+	bool reset;
+
+	spin_lock(&recycle->state_lock);
+	reset = recycle->reset;
+	if (!reset)
+		list_add_tail(&bo->recycle.entry.lru_link, &recycle->orphans);
+	spin_unlock(&recycle->state_lock);
+	if (reset)
+		virtio_gpu_cleanup_object(bo);
+}
+
 /*
  * Take the pages out of the page cache, so that they are free when the driver
  * unpins them.  The last fput() of a worker would do so a little later, and who
@@ -980,18 +1002,39 @@ static void virtio_gpu_recycle_forget_vbuf(struct virtio_gpu_device *vgdev,
 	if (cmd->flags & cpu_to_le32(VIRTIO_GPU_FLAG_FENCE))
 		virtio_gpu_fence_event_process(vgdev,
 					       le64_to_cpu(cmd->fence_id));
-	if (cmd->type == cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_UNREF))
+	switch (le32_to_cpu(cmd->type)) {
+	case VIRTIO_GPU_CMD_RESOURCE_UNREF:
 		virtio_gpu_cleanup_object(vbuf->resp_cb_data);
+		break;
+	case VIRTIO_GPU_CMD_RESOURCE_ASSIGN_UUID:
+	case VIRTIO_GPU_CMD_RESOURCE_MAP_BLOB:
+		/* Somebody waits; to an empty answer that is an error. */
+		vbuf->resp_cb(vgdev, vbuf);
+		break;
+	}
 	if (vbuf->objs)
 		virtio_gpu_array_put_free(vbuf->objs);
 	free_vbuf(vgdev, vbuf);
+}
+
+static void virtio_gpu_recycle_free_orphans(struct virtio_gpu_recycle *recycle)
+{
+	struct virtgpu_bo_entry *entry, *next;
+	LIST_HEAD(orphans);
+
+	spin_lock(&recycle->state_lock);
+	recycle->reset = true;
+	list_splice_init(&recycle->orphans, &orphans);
+	spin_unlock(&recycle->state_lock);
+	list_for_each_entry_safe(entry, next, &orphans, lru_link)
+		virtio_gpu_cleanup_object(entry_to_bo(entry));
 }
 
 /**
  * virtio_gpu_recycle_unanswered - let go of what the host was at when it was reset
  * @vgdev: the device, unplugged and reset
  *
- * Who waits for a fence goes on.
+ * Who waits for an answer goes on.
  */
 void virtio_gpu_recycle_unanswered(struct virtio_gpu_device *vgdev)
 {
@@ -1002,6 +1045,7 @@ void virtio_gpu_recycle_unanswered(struct virtio_gpu_device *vgdev)
 	/* Answers may have come in until it was reset. */
 	flush_work(&vgdev->ctrlq.dequeue_work);
 	flush_work(&vgdev->cursorq.dequeue_work);
+	virtio_gpu_recycle_free_orphans(&vgdev->recycle);
 	while ((vbuf = virtqueue_detach_unused_buf(vgdev->ctrlq.vq)))
 		virtio_gpu_recycle_forget_vbuf(vgdev, vbuf);
 	while ((vbuf = virtqueue_detach_unused_buf(vgdev->cursorq.vq)))

@@ -60,7 +60,7 @@ struct virtio_gpu_recycle_bo {
 struct virtio_gpu_recycle {
 	/** @cache: the store */
 	struct virtgpu_bo_cache cache;
-	/** @state_lock: for the flags of BOs; innermost */
+	/** @state_lock: for the flags of BOs, and what says so; innermost */
 	spinlock_t state_lock;
 	/** @host_writes: commands sent by which the host may write to pages */
 	atomic64_t host_writes;
@@ -73,6 +73,10 @@ struct virtio_gpu_recycle {
 	struct xarray refused;
 	/** @refusal_lost: such an id could not be stored, so no BO is trusted */
 	bool refusal_lost;
+	/** @reset: the host was reset and has let go of everything */
+	bool reset;
+	/** @orphans: BOs that are freed when it is; with @reset, by @state_lock */
+	struct list_head orphans;
 	/** @kobj: the sysfs folder, NULL if there is none */
 	struct kobject *kobj;
 };
@@ -119,6 +123,7 @@ bool virtio_gpu_recycle_free(struct virtio_gpu_object *bo);
 void virtio_gpu_recycle_released(struct virtio_gpu_device *vgdev,
 				 struct virtio_gpu_vbuffer *vbuf,
 				 struct virtio_gpu_object *bo);
+void virtio_gpu_recycle_unreachable(struct virtio_gpu_object *bo);
 u64 virtio_gpu_recycle_cleanup(struct virtio_gpu_object *bo);
 void virtio_gpu_recycle_cleaned(struct virtio_gpu_device *vgdev, u64 released);
 

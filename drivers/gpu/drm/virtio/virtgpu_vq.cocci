@@ -103,6 +103,16 @@ virtio_gpu_cmd_unref_cb(...)
 ...
 }
 
+@unreachable@
+@@
+virtio_gpu_cmd_unref_resource(...)
+{
+<...
+-virtio_gpu_cleanup_object(bo);
++virtio_gpu_recycle_unreachable(bo);
+...>
+}
+
 @refused@
 @@
 virtio_gpu_dequeue_ctrl_func(...)
