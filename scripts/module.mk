@@ -85,7 +85,8 @@ $(build)/$(driver)/$(call source_of,$(1)): $(driver)/$(1) scripts/apply-rules \
 endef
 $(foreach file,$(rules),$(eval $(call apply,$(file))))
 
-# The module by which the tests make commands fail.
+# The modules by which the tests make commands fail, and are the host.  The
+# latter needs what only the debug kernel has.
 tests: $(build)/tests/virtgpu_fault.ko
 
 $(build)/tests/virtgpu_fault.ko: FORCE
@@ -93,7 +94,7 @@ $(build)/tests/virtgpu_fault.ko: FORCE
 	$(Q)cp -u tests/module/* $(build)/tests/module
 	$(Q)$(MAKE) -C $(headers) M=$(build)/tests/module \
 		KCFLAGS='-I$(upstream)/$(driver) $(KCFLAGS)' modules
-	$(Q)cp $(build)/tests/module/virtgpu_fault.ko $@
+	$(Q)cp $(build)/tests/module/*.ko $(build)/tests
 
 .PHONY: FORCE tests
 .DELETE_ON_ERROR:
