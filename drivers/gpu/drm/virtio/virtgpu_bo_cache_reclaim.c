@@ -6,7 +6,8 @@
  *
  * - A *shrinker* takes what was freed first out of the cache.  It sends nothing,
  *   allocates nothing and waits for nobody.  Pages of the pages tier it frees,
- *   works then tell the host about the rest and do what is left to do.
+ *   works then tell the host about the rest and do what is left to do.  It takes
+ *   half of what is held, and all of it when pressure comes back soon.
  * - It does so by *memory cgroup*: pages are charged to who created the BO, and
  *   what is charged to a cgroup is kept as a group of its own, handed on only
  *   inside it and taken from by reclaim in it.
@@ -327,8 +328,9 @@ bool virtgpu_bo_group_pressed(const struct virtgpu_bo_group *group)
 static bool virtgpu_bo_group_calm(const struct virtgpu_bo_group *group)
 {
 	return ktime_after(ktime_get(),
-			   ktime_add_ms(group->backoff_until,
-					BACKOFF_CALM * group->backoff_ms));
+			   ktime_add_ms(READ_ONCE(group->backoff_until),
+					BACKOFF_CALM *
+					READ_ONCE(group->backoff_ms)));
 }
 
 /**
@@ -350,7 +352,7 @@ void virtgpu_bo_group_back_off(struct virtgpu_bo_group *group)
 		group->remembered = true;
 		kref_get(&group->ref);
 	}
-	group->backoff_ms = ms;
+	WRITE_ONCE(group->backoff_ms, ms);
 	WRITE_ONCE(group->backoff_until, ktime_add_ms(ktime_get(), ms));
 	cache->stats.backoffs++;
 	cache->stats.backoff_ms = ms;
@@ -422,20 +424,37 @@ virtgpu_bo_cache_shrink_count(struct shrinker *shrinker,
 	return virtgpu_bo_cache_freeable(shrinker_private(shrinker), sc->memcg);
 }
 
+/*
+ * At least half of what there is: the kernel asks for little at a time, in
+ * proportion to what others have, but this memory should go first.  All of it if
+ * memory was short a short while ago too.
+ */
+static unsigned long virtgpu_bo_cache_due(struct virtgpu_bo_cache *cache,
+					  const struct shrink_control *sc)
+{
+	unsigned long held, due = 0;
+	struct virtgpu_bo_group *group;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(group, &cache->groups, link) {
+		if (!virtgpu_bo_group_within(group, sc->memcg))
+			continue;
+		held = virtgpu_bo_group_pages(group);
+		due += virtgpu_bo_group_calm(group) ? held / 2 : held;
+	}
+	rcu_read_unlock();
+	return max3(due, sc->nr_to_scan, REST_PAGES);
+}
+
 static unsigned long
 virtgpu_bo_cache_shrink_scan(struct shrinker *shrinker,
 			     struct shrink_control *sc)
 {
 	struct virtgpu_bo_cache *cache = shrinker_private(shrinker);
-	unsigned long half, done;
+	unsigned long done;
 
-	/*
-	 * At least half of it: the kernel asks for little at a time, in
-	 * proportion to what others have, but this memory should go first.
-	 */
-	half = virtgpu_bo_cache_freeable(cache, sc->memcg) / 2;
 	done = virtgpu_bo_cache_reclaim(cache, sc->memcg,
-					max3(sc->nr_to_scan, half, REST_PAGES));
+					virtgpu_bo_cache_due(cache, sc));
 	sc->nr_scanned = done;
 	return done ?: SHRINK_STOP;
 }
