@@ -446,8 +446,11 @@ bool virtgpu_bo_cache_put(struct virtgpu_bo_cache *cache,
 	entry->zeroed = zeroed;
 	virtgpu_bo_cache_link(cache, entry, tier);
 	trace_bo_cache_put(cache, entry, tier, 0);
-	/* If it is armed, then for what is older, and goes on from there. */
-	if (cache->due == KTIME_MAX)
+	/*
+	 * If it is armed, then for what is older, and goes on from there.  Only
+	 * the pages tier gets entries that are older than those that are there.
+	 */
+	if (cache->due == KTIME_MAX || tier == VIRTGPU_BO_TIER_PAGES)
 		virtgpu_bo_cache_arm_expiry(cache);
 	if (!zeroed)
 		queue_delayed_work(cache->wq, &cache->zero,
@@ -1199,8 +1202,11 @@ void virtgpu_bo_cache_set_timeout(struct virtgpu_bo_cache *cache, u32 ms)
 {
 	spin_lock(&cache->lock);
 	WRITE_ONCE(cache->timeout_ms, ms);
-	if (ms)
+	if (ms && cache->due != KTIME_MAX) {
+		/* It may be armed for what is gone, too late for what comes. */
+		virtgpu_bo_cache_arm(cache, ktime_add_ms(ktime_get(), ms));
 		virtgpu_bo_cache_arm_expiry(cache);
+	}
 	spin_unlock(&cache->lock);
 	virtgpu_bo_cache_empty_if_off(cache);
 }

@@ -536,8 +536,6 @@ static void the_clock_goes_on_for_younger_ones(struct kunit *test)
 	put_aged(test, young, VIRTGPU_BO_TIER_PAGES, ms / 2);
 	freed = young->entry.freed;
 	put_aged(test, old, VIRTGPU_BO_TIER_PAGES, 2 * ms);
-	/* Entries come in order but for those that are demoted. */
-	virtgpu_bo_cache_set_timeout(cache, ms);
 	eventually(test, cache->stats.evicted[VIRTGPU_BO_EVICT_EXPIRED] == 1);
 	flush_work(&cache->clock.work);
 	KUNIT_EXPECT_EQ(test, 1, cache->held_bos[VIRTGPU_BO_TIER_PAGES]);
@@ -559,6 +557,37 @@ static void a_shorter_timeout_counts_at_once(struct kunit *test)
 	virtgpu_bo_cache_set_timeout(cache, TIMEOUT_MS);
 	KUNIT_EXPECT_TRUE(test, ktime_before(cache->due, due));
 	eventually(test, virtgpu_bo_cache_idle(cache));
+}
+
+static void a_shorter_timeout_counts_for_what_comes(struct kunit *test)
+{
+	struct fake_device *dev = test->priv;
+	struct virtgpu_bo_cache *cache = &dev->cache;
+
+	/* The clock is armed for this one, and then it is not there any more. */
+	put(test, new_bo(test, NULL, &texture, 1), VIRTGPU_BO_TIER_PAGES);
+	virtgpu_bo_cache_evict(cache, VIRTGPU_BO_EVICT_ALL, NULL,
+			       VIRTGPU_BO_EVICT_ADMIN);
+	virtgpu_bo_cache_flush(cache);
+	virtgpu_bo_cache_set_timeout(cache, TIMEOUT_MS);
+	put(test, new_bo(test, NULL, &texture, 1), VIRTGPU_BO_TIER_PAGES);
+	KUNIT_EXPECT_LE(test, cache->due,
+			ktime_add_ms(ktime_get(), 2 * TIMEOUT_MS));
+	eventually(test, virtgpu_bo_cache_idle(cache));
+}
+
+static void who_comes_late_has_less_time(struct kunit *test)
+{
+	struct fake_device *dev = test->priv;
+	struct virtgpu_bo_cache *cache = &dev->cache;
+	struct fake_bo *late = new_bo(test, NULL, &texture, 2);
+	const u32 ms = 40000;
+
+	virtgpu_bo_cache_set_timeout(cache, ms);
+	put(test, new_bo(test, NULL, &texture, 1), VIRTGPU_BO_TIER_PAGES);
+	put_aged(test, late, VIRTGPU_BO_TIER_PAGES, ms / 2);
+	KUNIT_EXPECT_LE(test, cache->due,
+			ktime_add_ms(late->entry.freed, ms + ms / 16));
 }
 
 static void off_is_empty(struct kunit *test)
@@ -939,6 +968,8 @@ static struct kunit_case bo_cache_cases[] = {
 	KUNIT_CASE(the_clock_stands_still_when_empty),
 	KUNIT_CASE(the_clock_goes_on_for_younger_ones),
 	KUNIT_CASE(a_shorter_timeout_counts_at_once),
+	KUNIT_CASE(a_shorter_timeout_counts_for_what_comes),
+	KUNIT_CASE(who_comes_late_has_less_time),
 	KUNIT_CASE(off_is_empty),
 	KUNIT_CASE(any_age_is_understood),
 	KUNIT_CASE(what_is_dirty_is_zeroed_once),
