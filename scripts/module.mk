@@ -51,6 +51,7 @@ $(build)/virtio-gpu.ko: $(copies) $(changed) FORCE
 	$(Q)$(MAKE) -C $(headers) M=$(build)/$(driver) \
 		CONFIG_DRM_VIRTIO_GPU=m CONFIG_DRM_VIRTIO_GPU_KMS=y \
 		CONFIG_DRM_VIRTIO_GPU_KUNIT_TEST=$(if $(kunit),y) \
+		NOSTDINC_FLAGS='-nostdinc -I$(build)/include/uapi' \
 		KCFLAGS='$(flags)' $(check) modules
 	$(Q)cp $(build)/$(driver)/virtio-gpu.ko $@
 	@echo "  $(@:$(CURDIR)/%=%)"
@@ -59,8 +60,8 @@ $(build)/virtio-gpu.ko: $(copies) $(changed) FORCE
 version := 0.1.0
 
 # Upstream's trace header names its folder as seen from include/trace.  Our
-# uAPI header goes before the installed one, which it includes.
-flags := $(if $(uapi),-I$(build)/include/uapi) -I$(build)/include/trace \
+# uAPI header has to be found before the kernel's own, which it includes.
+flags := -I$(build)/include/trace \
 	-DVIRTGPU_BO_CACHE_VERSION=$(version) $(KCFLAGS)
 
 # V=1 shows the commands, as in the kernel.

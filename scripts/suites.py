@@ -42,7 +42,7 @@ SUITES = {
     "trixie": PACKAGES,
     "forky": PACKAGES + """
         igt-gpu-tools-tests igt-gpu-tools gnuplot-nox fonts-dejavu-core
-        flex bison bc libelf-dev
+        g++ flex bison bc libelf-dev
         qemu-system-x86 qemu-system-gui qemu-system-modules-opengl xvfb
     """.split(),
 }
