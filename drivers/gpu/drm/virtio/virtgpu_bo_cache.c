@@ -21,7 +21,8 @@
  * What is held is the first memory that the kernel gets back when it is short of
  * it: see virtgpu_bo_cache_reclaim.c.
  *
- * Lock order: &virtgpu_bo_cache.lock is innermost but for the workqueue's own.
+ * Lock order: &virtgpu_bo_cache.lock is innermost but for those of the workqueues
+ * and of fences.
  */
 
 #include <linux/hash.h>
@@ -226,18 +227,25 @@ static void virtgpu_bo_cache_link(struct virtgpu_bo_cache *cache,
 				  enum virtgpu_bo_tier tier)
 {
 	struct virtgpu_bo_group *group = entry->group;
-	struct list_head *head = &group->pages[entry->bucket];
+	struct list_head *head = NULL;
 
 	lockdep_assert_held(&cache->lock);
 	entry->tier = tier;
-	if (tier == VIRTGPU_BO_TIER_RESOURCE) {
+	if (tier == VIRTGPU_BO_TIER_PAGES) {
+		head = &group->pages[entry->bucket];
+	} else if (tier == VIRTGPU_BO_TIER_RESOURCE) {
 		head = virtgpu_bo_cache_ident_head(cache, entry->owner,
 						   &entry->ident,
 						   entry->bucket);
 		list_add_tail(&entry->owner_link, &entry->owner->entries);
+		WRITE_ONCE(entry->owner->bytes,
+			   entry->owner->bytes + entry->size);
 	}
 	/* Last freed is handed out first: the rest may get old and go. */
-	list_add(&entry->bucket_link, head);
+	if (head)
+		list_add(&entry->bucket_link, head);
+	else
+		INIT_LIST_HEAD(&entry->bucket_link);
 	virtgpu_bo_cache_add_lru(&group->lru[tier], entry);
 	if (!entry->zeroed)
 		list_add_tail(&entry->dirty_link, &cache->dirty);
@@ -261,8 +269,11 @@ virtgpu_bo_cache_unlink(struct virtgpu_bo_cache *cache,
 	list_del(&entry->bucket_link);
 	list_del(&entry->lru_link);
 	list_del_init(&entry->dirty_link);
-	if (tier == VIRTGPU_BO_TIER_RESOURCE)
+	if (tier == VIRTGPU_BO_TIER_RESOURCE) {
 		list_del(&entry->owner_link);
+		WRITE_ONCE(entry->owner->bytes,
+			   entry->owner->bytes - entry->size);
+	}
 	entry->tier = VIRTGPU_BO_TIER_NONE;
 	cache->held_bytes[tier] -= entry->size;
 	cache->held_bos[tier]--;
@@ -318,9 +329,30 @@ static void virtgpu_bo_cache_evict_one(struct virtgpu_bo_cache *cache,
 	enum virtgpu_bo_tier tier = virtgpu_bo_cache_unlink(cache, entry);
 
 	virtgpu_bo_cache_count_evicted(cache, entry, tier, reason);
+	if (tier == VIRTGPU_BO_TIER_PURGEABLE) {
+		cache->stats.dropped++;
+		tier = VIRTGPU_BO_TIER_RESOURCE;
+	}
 	virtgpu_bo_cache_begin_locked(cache, entry);
 	entry->keep_pages = false;
 	list_add_tail(&entry->lru_link, &out[tier]);
+}
+
+/*
+ * Whether an entry can be evicted.  If not it counts as just become purgeable, so
+ * that it is looked at again, but not at once.
+ */
+static bool virtgpu_bo_cache_claim(struct virtgpu_bo_cache *cache,
+				   struct virtgpu_bo_entry *entry)
+{
+	lockdep_assert_held(&cache->lock);
+	if (entry->tier != VIRTGPU_BO_TIER_PURGEABLE ||
+	    cache->ops->claim(entry))
+		return true;
+	entry->freed = ktime_get();
+	list_move_tail(&entry->lru_link,
+		       &entry->group->lru[VIRTGPU_BO_TIER_PURGEABLE]);
+	return false;
 }
 
 /* A work may be at its pages still; it ends without anyone's help. */
@@ -349,11 +381,19 @@ static void virtgpu_bo_cache_release(struct virtgpu_bo_cache *cache,
 		cache->ops->flush(cache);
 }
 
-/* Without the lock it is only a hint. */
+/* What is held of freed BOs.  Without the lock it is only a hint. */
 static u64 virtgpu_bo_cache_held(const struct virtgpu_bo_cache *cache)
 {
 	return READ_ONCE(cache->held_bytes[VIRTGPU_BO_TIER_RESOURCE]) +
 	       READ_ONCE(cache->held_bytes[VIRTGPU_BO_TIER_PAGES]);
+}
+
+/* All that can be had back, or is on its way. */
+static u64 virtgpu_bo_cache_gettable(const struct virtgpu_bo_cache *cache)
+{
+	lockdep_assert_held(&cache->lock);
+	return virtgpu_bo_cache_held(cache) + cache->release_bytes +
+	       cache->held_bytes[VIRTGPU_BO_TIER_PURGEABLE];
 }
 
 /* Evict the oldest until @size more bytes fit. */
@@ -364,7 +404,7 @@ static void virtgpu_bo_cache_make_room(struct virtgpu_bo_cache *cache, u64 size,
 
 	lockdep_assert_held(&cache->lock);
 	while (virtgpu_bo_cache_held(cache) + size > cache->max_bytes) {
-		entry = virtgpu_bo_cache_oldest(cache, VIRTGPU_BO_EVICT_ALL,
+		entry = virtgpu_bo_cache_oldest(cache, VIRTGPU_BO_EVICT_FREED,
 						NULL);
 		if (!entry)
 			break;
@@ -379,10 +419,13 @@ static bool virtgpu_bo_cache_admit(struct virtgpu_bo_cache *cache,
 				   enum virtgpu_bo_tier tier)
 {
 	lockdep_assert_held(&cache->lock);
-	if (!virtgpu_bo_cache_active(cache) ||
-	    !virtgpu_bo_cache_fits(cache, entry->size) ||
-	    !entry->group || !entry->group->awake ||
-	    virtgpu_bo_group_pressed(entry->group))
+	if (!virtgpu_bo_cache_active(cache) || !entry->group)
+		return false;
+	/* This one takes up memory that is not the cache's. */
+	if (tier == VIRTGPU_BO_TIER_PURGEABLE)
+		return true;
+	if (!virtgpu_bo_cache_fits(cache, entry->size) ||
+	    !entry->group->awake || virtgpu_bo_group_pressed(entry->group))
 		return false;
 	/* The file may have been closed since the driver looked. */
 	return tier != VIRTGPU_BO_TIER_RESOURCE ||
@@ -410,12 +453,13 @@ static void virtgpu_bo_cache_displace(struct virtgpu_bo_cache *cache, u64 size)
 }
 
 /**
- * virtgpu_bo_cache_put - take in a BO that nobody refers to any more
+ * virtgpu_bo_cache_put - take in a BO that nobody refers to any more, or needs
  * @cache: the cache
  * @entry: its entry, with @ident, @size, @freed, @res_id, @group and @owner set;
- *         without an owner it can only be in the pages tier
+ *         without an owner it can't be in the resource tier
  * @tier: into which tier; for the pages tier the host has let go of it
- * @zeroed: nobody has written to its pages since they were last zero
+ * @zeroed: its pages need not be zeroed: nobody has written to them since they
+ *          were, or it is purgeable
  *
  * Older entries are evicted if @max_bytes asks for it; commands are sent for
  * that only when @tier is the resource tier.  Puts into the pages tier are made
@@ -437,12 +481,15 @@ bool virtgpu_bo_cache_put(struct virtgpu_bo_cache *cache,
 		spin_unlock(&cache->lock);
 		return false;
 	}
-	virtgpu_bo_cache_make_room(cache, entry->size, cache->doomed);
+	if (tier != VIRTGPU_BO_TIER_PURGEABLE)
+		virtgpu_bo_cache_make_room(cache, entry->size, cache->doomed);
 	if (!entry->counted) {
 		entry->counted = true;
 		cache->stats.puts++;
 	}
-	entry->bucket = virtgpu_bo_bucket(entry->size);
+	/* A purgeable one may be beyond the table, and is in none of its lists. */
+	entry->bucket = min(virtgpu_bo_bucket(entry->size),
+			    VIRTGPU_BO_BUCKETS);
 	entry->zeroed = zeroed;
 	virtgpu_bo_cache_link(cache, entry, tier);
 	trace_bo_cache_put(cache, entry, tier, 0);
@@ -573,6 +620,46 @@ virtgpu_bo_cache_take_pages(struct virtgpu_bo_cache *cache,
 	if (found)
 		virtgpu_bo_cache_hand_out(cache, found);
 	return found;
+}
+
+/**
+ * virtgpu_bo_cache_take_back - a client needs its purgeable BO again
+ * @cache: the cache
+ * @entry: the BO's entry
+ *
+ * Returns: false if it is not held: it never was or is being dropped.
+ */
+bool virtgpu_bo_cache_take_back(struct virtgpu_bo_cache *cache,
+				struct virtgpu_bo_entry *entry)
+{
+	bool held;
+
+	spin_lock(&cache->lock);
+	held = entry->tier == VIRTGPU_BO_TIER_PURGEABLE;
+	if (held)
+		virtgpu_bo_cache_hit(cache, entry);
+	spin_unlock(&cache->lock);
+	return held;
+}
+
+/**
+ * virtgpu_bo_cache_leave - the last reference to a BO is gone
+ * @cache: the cache
+ * @entry: the BO's entry; nothing happens if it is not purgeable
+ */
+void virtgpu_bo_cache_leave(struct virtgpu_bo_cache *cache,
+			    struct virtgpu_bo_entry *entry)
+{
+	enum virtgpu_bo_tier tier = VIRTGPU_BO_TIER_PURGEABLE;
+
+	/* It can't be claimed any more, so nobody else changes it. */
+	if (entry->tier != tier)
+		return;
+	spin_lock(&cache->lock);
+	virtgpu_bo_cache_unlink(cache, entry);
+	virtgpu_bo_cache_count_evicted(cache, entry, tier,
+				       VIRTGPU_BO_EVICT_CLOSED);
+	spin_unlock(&cache->lock);
 }
 
 /**
@@ -749,7 +836,9 @@ static bool virtgpu_bo_cache_evict_batch(struct virtgpu_bo_cache *cache,
 		entry = virtgpu_bo_cache_oldest(cache, tiers, memcg);
 		if (!entry || ktime_after(entry->freed, until))
 			break;
-		virtgpu_bo_cache_evict_one(cache, entry, reason, cache->doomed);
+		if (virtgpu_bo_cache_claim(cache, entry))
+			virtgpu_bo_cache_evict_one(cache, entry, reason,
+						   cache->doomed);
 	}
 	virtgpu_bo_cache_kick(cache);
 	return n == EVICT_BATCH;
@@ -807,6 +896,8 @@ static unsigned long virtgpu_bo_cache_reclaim_batch
 						memcg);
 		if (!entry)
 			break;
+		if (!virtgpu_bo_cache_claim(cache, entry))
+			continue;
 		done += entry->size >> PAGE_SHIFT;
 		virtgpu_bo_group_back_off(entry->group);
 		virtgpu_bo_cache_evict_one(cache, entry,
@@ -1033,7 +1124,7 @@ bool virtgpu_bo_cache_idle(struct virtgpu_bo_cache *cache)
 	bool idle;
 
 	spin_lock(&cache->lock);
-	idle = !virtgpu_bo_cache_held(cache) && !cache->release_bos;
+	idle = !virtgpu_bo_cache_gettable(cache);
 	spin_unlock(&cache->lock);
 	return idle;
 }
@@ -1092,7 +1183,7 @@ u64 virtgpu_bo_cache_oom(struct virtgpu_bo_cache *cache)
 	u64 before, after, mark;
 
 	spin_lock(&cache->lock);
-	before = virtgpu_bo_cache_held(cache) + cache->release_bytes;
+	before = virtgpu_bo_cache_gettable(cache);
 	spin_unlock(&cache->lock);
 	if (!before)
 		return 0;
@@ -1104,7 +1195,7 @@ u64 virtgpu_bo_cache_oom(struct virtgpu_bo_cache *cache)
 			   msecs_to_jiffies(OOM_TIMEOUT_MS));
 
 	spin_lock(&cache->lock);
-	after = virtgpu_bo_cache_held(cache) + cache->release_bytes;
+	after = virtgpu_bo_cache_gettable(cache);
 	spin_unlock(&cache->lock);
 	return before - min(before, after);
 }

@@ -34,6 +34,8 @@ struct virtgpu_bo_entry;
  * @VIRTGPU_BO_TIER_NONE: nothing, the BO is in use or on its way out
  * @VIRTGPU_BO_TIER_RESOURCE: pages and live host resource, for the same owner
  * @VIRTGPU_BO_TIER_PAGES: pages only, for anyone
+ * @VIRTGPU_BO_TIER_PURGEABLE: a BO that is still open, but that its client can do
+ *                             without: it is nobody else's
  * @VIRTGPU_BO_TIERS: how many values there are
  *
  * The values stand in trace events and must not change.
@@ -42,6 +44,7 @@ enum virtgpu_bo_tier {
 	VIRTGPU_BO_TIER_NONE,
 	VIRTGPU_BO_TIER_RESOURCE,
 	VIRTGPU_BO_TIER_PAGES,
+	VIRTGPU_BO_TIER_PURGEABLE,
 	VIRTGPU_BO_TIERS
 };
 
@@ -56,6 +59,7 @@ enum virtgpu_bo_tier {
  * @VIRTGPU_BO_EVICT_REFUSED: the host did not accept its creation or its release
  * @VIRTGPU_BO_EVICT_PRESSURE: the kernel wanted the memory
  * @VIRTGPU_BO_EVICT_HOST: the host ran out of memory
+ * @VIRTGPU_BO_EVICT_CLOSED: a purgeable BO was closed
  * @VIRTGPU_BO_EVICTS: how many there are
  *
  * All but the first are purges.  The values stand in trace events and must not
@@ -71,6 +75,7 @@ enum virtgpu_bo_evict {
 	VIRTGPU_BO_EVICT_REFUSED,
 	VIRTGPU_BO_EVICT_PRESSURE,
 	VIRTGPU_BO_EVICT_HOST,
+	VIRTGPU_BO_EVICT_CLOSED,
 	VIRTGPU_BO_EVICTS
 };
 
@@ -147,14 +152,14 @@ struct virtgpu_bo_ident {
 
 /**
  * enum virtgpu_bo_kind - kinds of identity
- * @VIRTGPU_BO_KIND_NONE: cannot be in the resource tier
+ * @VIRTGPU_BO_KIND_BLOB: RESOURCE_CREATE_BLOB; @target is its kind of memory
  * @VIRTGPU_BO_KIND_2D: RESOURCE_CREATE_2D
  * @VIRTGPU_BO_KIND_3D: RESOURCE_CREATE_3D of anything but a buffer
  * @VIRTGPU_BO_KIND_BUFFER: RESOURCE_CREATE_3D of a buffer: one a little larger
  *                          serves as well
  */
 enum virtgpu_bo_kind {
-	VIRTGPU_BO_KIND_NONE,
+	VIRTGPU_BO_KIND_BLOB,
 	VIRTGPU_BO_KIND_2D,
 	VIRTGPU_BO_KIND_3D,
 	VIRTGPU_BO_KIND_BUFFER,
@@ -168,6 +173,7 @@ enum virtgpu_bo_kind {
  * @ctx_id: the file's context on the host
  * @closed: the file is closed.  Set once, under &virtgpu_bo_cache.lock
  * @entries: its BOs in the resource tier, under &virtgpu_bo_cache.lock
+ * @bytes: their backing; read without the lock
  */
 struct virtgpu_bo_owner {
 	struct kref ref;
@@ -175,6 +181,7 @@ struct virtgpu_bo_owner {
 	u32 ctx_id;
 	bool closed;
 	struct list_head entries;
+	u64 bytes;
 };
 
 /*
@@ -182,7 +189,7 @@ struct virtgpu_bo_owner {
  * octave has eight.  So two sizes of one class differ by less than 1/8.
  * The last class begins at 1.875 GiB (of 4 KiB pages).
  */
-#define VIRTGPU_BO_BUCKETS 136
+#define VIRTGPU_BO_BUCKETS 136U
 
 /**
  * struct virtgpu_bo_group - the BOs that are charged to one memory cgroup
@@ -239,8 +246,8 @@ struct virtgpu_bo_group {
  *
  * The driver fills in @ident, @size, @owner and @group while the BO is alive; the
  * store owns all of it from virtgpu_bo_cache_put() until the entry comes back by
- * virtgpu_bo_cache_take_resource(), virtgpu_bo_cache_take_pages() or
- * &virtgpu_bo_cache_ops.release.
+ * virtgpu_bo_cache_take_resource(), virtgpu_bo_cache_take_pages(),
+ * virtgpu_bo_cache_take_back() or &virtgpu_bo_cache_ops.release.
  */
 struct virtgpu_bo_entry {
 	/** @ident: what it was created as */
@@ -265,7 +272,7 @@ struct virtgpu_bo_entry {
 	u32 res_id;
 	/** @size: bytes of backing, a multiple of the page size */
 	u64 size;
-	/** @freed: when its last reference went */
+	/** @freed: when its last reference went, or it became purgeable */
 	ktime_t freed;
 	/** @owner: who made it, holds a reference; NULL if it can't be reused */
 	struct virtgpu_bo_owner *owner;
@@ -284,16 +291,23 @@ struct virtgpu_bo_entry {
 /**
  * struct virtgpu_bo_cache_ops - what the store asks of the driver
  *
- * All of them are called in process context with no lock held; @drop in memory
- * reclaim.
+ * All of them are called in process context with no lock held but @claim; @drop
+ * and @claim in memory reclaim.
  */
 struct virtgpu_bo_cache_ops {
 	/**
-	 * @release: the entry is out of the cache.  From the resource tier
-	 * (@tier) the host must be told, virtgpu_bo_cache_answered() called
-	 * when it has answered and virtgpu_bo_cache_release_end() when the
-	 * pages are free.  From the pages tier, or if it has answered, they
-	 * are freed and the latter is called before it returns.
+	 * @claim: an entry of the purgeable tier is to be released; called with
+	 * &virtgpu_bo_cache.lock.  Returns false if that is not possible now:
+	 * the host may use it, or its last reference is going.
+	 */
+	bool (*claim)(struct virtgpu_bo_entry *entry);
+	/**
+	 * @release: the entry is out of the cache.  If it came from the
+	 * resource tier or was purgeable (@tier is the former then), the host
+	 * must be told, virtgpu_bo_cache_answered() called when it has answered
+	 * and virtgpu_bo_cache_release_end() when the pages are free.  From the
+	 * pages tier, or if it has answered, they are freed and the latter is
+	 * called before it returns.
 	 */
 	void (*release)(struct virtgpu_bo_cache *cache,
 			struct virtgpu_bo_entry *entry,
@@ -326,6 +340,7 @@ struct virtgpu_bo_cache_ops {
  * @rejected: did not enter by the reason of the index
  * @backoffs: times that memory pressure closed the cache to a cgroup for a while
  * @backoff_ms: how long the last of these was to last
+ * @dropped: purgeable BOs whose content was lost
  */
 struct virtgpu_bo_cache_stats {
 	u64 puts;
@@ -336,6 +351,7 @@ struct virtgpu_bo_cache_stats {
 	u64 rejected[VIRTGPU_BO_REJECTS];
 	u64 backoffs;
 	u64 backoff_ms;
+	u64 dropped;
 };
 
 /**
@@ -343,7 +359,8 @@ struct virtgpu_bo_cache_stats {
  *
  * @lock protects all members without a note, and the store's part of each
  * entry.  It nests inside everything, nothing is allocated under it and no
- * other lock is taken: memory reclaim takes it.
+ * other lock is taken but those of fences, to see whether the host is done with
+ * what is purgeable: memory reclaim takes it.
  *
  * Each kind of work waits for as little as it can, so that memory comes back
  * when the kernel needs it: @clock, @zero and @reap wait for nobody, @retire
@@ -377,7 +394,7 @@ struct virtgpu_bo_cache {
 	bool enabled;
 	/** @timeout_ms: knob, milliseconds */
 	u32 timeout_ms;
-	/** @max_bytes: knob, limit over both tiers */
+	/** @max_bytes: knob, limit over the tiers of freed BOs */
 	u64 max_bytes;
 
 	/** @groups: what is held, by memory cgroup; read under RCU */
@@ -396,8 +413,8 @@ struct virtgpu_bo_cache {
 	/** @dirty: of what is held, what is to be zeroed */
 	struct list_head dirty;
 	/**
-	 * @doomed: to be released: by @retire what the host still has, which
-	 * comes from the resource tier, and by @reap what it has not
+	 * @doomed: to be released: by @retire what the host still has, in the
+	 * place of the resource tier, and by @reap what it has not
 	 */
 	struct list_head doomed[VIRTGPU_BO_TIERS];
 	/** @window: of the releases @retire sent, how many have no answer */
@@ -488,6 +505,10 @@ struct virtgpu_bo_entry *
 virtgpu_bo_cache_take_pages(struct virtgpu_bo_cache *cache,
 			    struct virtgpu_bo_group *group, u64 size,
 			    bool exact);
+bool virtgpu_bo_cache_take_back(struct virtgpu_bo_cache *cache,
+				struct virtgpu_bo_entry *entry);
+void virtgpu_bo_cache_leave(struct virtgpu_bo_cache *cache,
+			    struct virtgpu_bo_entry *entry);
 void virtgpu_bo_cache_missed(struct virtgpu_bo_cache *cache, u64 size);
 void virtgpu_bo_cache_rejected(struct virtgpu_bo_cache *cache,
 			       const struct virtgpu_bo_entry *entry,
@@ -551,8 +572,11 @@ void virtgpu_bo_cache_reclaim_fini(struct virtgpu_bo_cache *cache);
 /* Masks for virtgpu_bo_cache_evict(). */
 #define VIRTGPU_BO_EVICT_RESOURCE BIT(VIRTGPU_BO_TIER_RESOURCE)
 #define VIRTGPU_BO_EVICT_PAGES BIT(VIRTGPU_BO_TIER_PAGES)
-#define VIRTGPU_BO_EVICT_ALL \
+#define VIRTGPU_BO_EVICT_PURGEABLE BIT(VIRTGPU_BO_TIER_PURGEABLE)
+#define VIRTGPU_BO_EVICT_FREED \
 	(VIRTGPU_BO_EVICT_RESOURCE | VIRTGPU_BO_EVICT_PAGES)
+#define VIRTGPU_BO_EVICT_ALL \
+	(VIRTGPU_BO_EVICT_FREED | VIRTGPU_BO_EVICT_PURGEABLE)
 
 /* The longest timeout_ms that makes sense: a minute. */
 #define VIRTGPU_BO_TIMEOUT_MAX_MS 60000

@@ -21,6 +21,7 @@ static const char * const tier_names[] = {
 	[VIRTGPU_BO_TIER_NONE] = "none",
 	[VIRTGPU_BO_TIER_RESOURCE] = "resource",
 	[VIRTGPU_BO_TIER_PAGES] = "pages",
+	[VIRTGPU_BO_TIER_PURGEABLE] = "purgeable",
 };
 
 static void show_held(struct virtgpu_bo_cache *cache,
@@ -55,6 +56,9 @@ static void bucket_add(const struct virtgpu_bo_entry *entry, void *arg)
 {
 	struct bucket_row *rows = arg;
 
+	/* A purgeable BO may be larger than anything that is cached. */
+	if (entry->bucket >= VIRTGPU_BO_BUCKETS)
+		return;
 	rows[entry->bucket].bos[entry->tier]++;
 	rows[entry->bucket].bytes[entry->tier] += entry->size;
 }
@@ -75,18 +79,21 @@ static int buckets_show(struct seq_file *m, void *unused)
 		   READ_ONCE(cache->timeout_ms), READ_ONCE(cache->max_bytes),
 		   READ_ONCE(cache->release_bos),
 		   READ_ONCE(cache->release_bytes));
-	seq_puts(m, "bucket   from bytes  resource BOs       bytes  pages BOs       bytes\n");
+	seq_puts(m, "bucket   from bytes  resource BOs       bytes  pages BOs       bytes  purgeable BOs       bytes\n");
 	for (i = 0; i < VIRTGPU_BO_BUCKETS; i++) {
 		row = &rows[i];
 		if (!row->bos[VIRTGPU_BO_TIER_RESOURCE] &&
-		    !row->bos[VIRTGPU_BO_TIER_PAGES])
+		    !row->bos[VIRTGPU_BO_TIER_PAGES] &&
+		    !row->bos[VIRTGPU_BO_TIER_PURGEABLE])
 			continue;
-		seq_printf(m, "%6u %12llu %13u %11llu %10u %11llu\n", i,
+		seq_printf(m, "%6u %12llu %13u %11llu %10u %11llu %14u %11llu\n", i,
 			   virtgpu_bo_bucket_min(i),
 			   row->bos[VIRTGPU_BO_TIER_RESOURCE],
 			   row->bytes[VIRTGPU_BO_TIER_RESOURCE],
 			   row->bos[VIRTGPU_BO_TIER_PAGES],
-			   row->bytes[VIRTGPU_BO_TIER_PAGES]);
+			   row->bytes[VIRTGPU_BO_TIER_PAGES],
+			   row->bos[VIRTGPU_BO_TIER_PURGEABLE],
+			   row->bytes[VIRTGPU_BO_TIER_PURGEABLE]);
 	}
 	kfree(rows);
 	return 0;
@@ -95,7 +102,7 @@ DEFINE_SHOW_ATTRIBUTE(buckets);
 
 static void entry_show(const struct virtgpu_bo_entry *entry, void *arg)
 {
-	seq_printf(arg, "%-8s %7lld %12llu %7u %7llu %7llu %7s %7u %#10x  %u x %u\n",
+	seq_printf(arg, "%-9s %7lld %12llu %7u %7llu %7llu %7s %7u %#10x  %u x %u\n",
 		   tier_names[entry->tier],
 		   ktime_ms_delta(ktime_get(), entry->freed),
 		   entry->size, entry->res_id,
@@ -107,7 +114,7 @@ static void entry_show(const struct virtgpu_bo_entry *entry, void *arg)
 
 static int entries_show(struct seq_file *m, void *unused)
 {
-	seq_puts(m, "tier      age ms        bytes  res_id   owner  cgroup  zeroed  format       bind  width x height\n");
+	seq_puts(m, "tier       age ms        bytes  res_id   owner  cgroup  zeroed  format       bind  width x height\n");
 	show_held(m->private, entry_show, m);
 	return 0;
 }

@@ -214,8 +214,12 @@ void virtgpu_bo_group_wake(struct virtgpu_bo_group *group)
 
 static unsigned long virtgpu_bo_group_pages(const struct virtgpu_bo_group *group)
 {
-	return READ_ONCE(group->held_pages[VIRTGPU_BO_TIER_RESOURCE]) +
-	       READ_ONCE(group->held_pages[VIRTGPU_BO_TIER_PAGES]);
+	unsigned long pages = 0;
+	enum virtgpu_bo_tier tier;
+
+	for (tier = VIRTGPU_BO_TIER_RESOURCE; tier < VIRTGPU_BO_TIERS; tier++)
+		pages += READ_ONCE(group->held_pages[tier]);
+	return pages;
 }
 
 /**

@@ -100,6 +100,7 @@ static ssize_t purge_store(struct kobject *kobj, struct kobj_attribute *attr,
 		{ "all", VIRTGPU_BO_EVICT_ALL },
 		{ "resource", VIRTGPU_BO_EVICT_RESOURCE },
 		{ "pages", VIRTGPU_BO_EVICT_PAGES },
+		{ "purgeable", VIRTGPU_BO_EVICT_PURGEABLE },
 	};
 	struct virtgpu_bo_cache *cache = kobj_to_cache(kobj);
 	unsigned int i;
@@ -182,6 +183,7 @@ static struct stat_attribute stat_files[] = {
 	STAT(puts, stats.puts),
 	STAT_TIER(hits_resource, stats.hits, RESOURCE),
 	STAT_TIER(hits_pages, stats.hits, PAGES),
+	STAT_TIER(hits_purgeable, stats.hits, PURGEABLE),
 	STAT(misses, stats.misses),
 	STAT(demotions, stats.demotions),
 	STAT_EVICTED(expired, EXPIRED),
@@ -196,6 +198,8 @@ static struct stat_attribute stat_files[] = {
 	STAT_EVICTED(purged_refused, REFUSED),
 	STAT_EVICTED(purged_pressure, PRESSURE),
 	STAT_EVICTED(purged_host, HOST),
+	STAT_EVICTED(purged_closed, CLOSED),
+	STAT(dropped, stats.dropped),
 	STAT_SUM(rejected, stats.rejected[0], VIRTGPU_BO_REJECTS),
 	STAT_REJECTED(rejected_shared, SHARED),
 	STAT_REJECTED(rejected_custom, CUSTOM),
@@ -214,6 +218,8 @@ static struct stat_attribute stat_files[] = {
 	STAT_TIER(held_resource_bos, held_bos, RESOURCE),
 	STAT_TIER(held_pages_bytes, held_bytes, PAGES),
 	STAT_TIER(held_pages_bos, held_bos, PAGES),
+	STAT_TIER(held_purgeable_bytes, held_bytes, PURGEABLE),
+	STAT_TIER(held_purgeable_bos, held_bos, PURGEABLE),
 	STAT(release_bytes, release_bytes),
 	STAT(release_bos, release_bos),
 	STAT(backoffs, stats.backoffs),

@@ -22,6 +22,7 @@ TRACE_DEFINE_ENUM(VIRTGPU_BO_EVICT_DRAIN);
 TRACE_DEFINE_ENUM(VIRTGPU_BO_EVICT_REFUSED);
 TRACE_DEFINE_ENUM(VIRTGPU_BO_EVICT_PRESSURE);
 TRACE_DEFINE_ENUM(VIRTGPU_BO_EVICT_HOST);
+TRACE_DEFINE_ENUM(VIRTGPU_BO_EVICT_CLOSED);
 TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_NONE);
 TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_SHARED);
 TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_CUSTOM);
@@ -39,12 +40,14 @@ TRACE_DEFINE_ENUM(VIRTGPU_BO_REJECT_NOMEM);
 TRACE_DEFINE_ENUM(VIRTGPU_BO_TIER_NONE);
 TRACE_DEFINE_ENUM(VIRTGPU_BO_TIER_RESOURCE);
 TRACE_DEFINE_ENUM(VIRTGPU_BO_TIER_PAGES);
+TRACE_DEFINE_ENUM(VIRTGPU_BO_TIER_PURGEABLE);
 
 #define bo_cache_show_tier(tier) \
 	__print_symbolic(tier, \
 			 { VIRTGPU_BO_TIER_NONE, "none" }, \
 			 { VIRTGPU_BO_TIER_RESOURCE, "resource" }, \
-			 { VIRTGPU_BO_TIER_PAGES, "pages" })
+			 { VIRTGPU_BO_TIER_PAGES, "pages" }, \
+			 { VIRTGPU_BO_TIER_PURGEABLE, "purgeable" })
 
 #define bo_cache_show_evict(reason) \
 	__print_symbolic(reason, \
@@ -56,7 +59,8 @@ TRACE_DEFINE_ENUM(VIRTGPU_BO_TIER_PAGES);
 			 { VIRTGPU_BO_EVICT_DRAIN, "drain" }, \
 			 { VIRTGPU_BO_EVICT_REFUSED, "refused" }, \
 			 { VIRTGPU_BO_EVICT_PRESSURE, "pressure" }, \
-			 { VIRTGPU_BO_EVICT_HOST, "host" })
+			 { VIRTGPU_BO_EVICT_HOST, "host" }, \
+			 { VIRTGPU_BO_EVICT_CLOSED, "closed" })
 
 #define bo_cache_show_reject(reason) \
 	__print_symbolic(reason, \
@@ -81,11 +85,11 @@ TRACE_DEFINE_ENUM(VIRTGPU_BO_TIER_PAGES);
 /*
  * owner: number of the DRM file that made the BO, 0 if none
  * size: bytes of backing
- * age_us: microseconds since its last reference went
+ * age_us: microseconds since its last reference went, or it became purgeable
  * dev: number of the virtio device
  * res_id: host resource; in the pages tier the one it last was
  * bucket: size class
- * tier: where it is, enters or comes from: 1 resource, 2 pages
+ * tier: where it is, enters or comes from: 1 resource, 2 pages, 3 purgeable
  * reason: meaning depends on the event, 0 where there is none
  */
 DECLARE_EVENT_CLASS(bo_cache_entry,

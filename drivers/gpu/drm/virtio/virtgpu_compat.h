@@ -81,21 +81,77 @@ static inline int virtgpu_shrinker_register(struct shrinker *shrinker)
 }
 #endif
 
-/* 6.2: the object's reservation is what locks its pages; 6.16: the name */
+/* 6.2: the object's reservation is what locks its pages */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+static inline void virtgpu_shmem_lock(struct drm_gem_shmem_object *shmem)
+{
+	mutex_lock(&shmem->pages_lock);
+}
+
+static inline void virtgpu_shmem_unlock(struct drm_gem_shmem_object *shmem)
+{
+	mutex_unlock(&shmem->pages_lock);
+}
+
+static inline void virtgpu_shmem_put_pages(struct drm_gem_shmem_object *shmem)
+{
+	drm_gem_shmem_put_pages(shmem);
+}
+
 static inline void virtgpu_shmem_try_purge(struct drm_gem_shmem_object *shmem)
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
 	drm_gem_shmem_purge(shmem);
+}
 #else
+/* 6.16: what wants that lock says so in its name */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
+#define drm_gem_shmem_put_pages_locked drm_gem_shmem_put_pages
+#define drm_gem_shmem_purge_locked drm_gem_shmem_purge
+#endif
+
+static inline void virtgpu_shmem_lock(struct drm_gem_shmem_object *shmem)
+{
+	dma_resv_lock(shmem->base.resv, NULL);
+}
+
+static inline void virtgpu_shmem_unlock(struct drm_gem_shmem_object *shmem)
+{
+	dma_resv_unlock(shmem->base.resv);
+}
+
+static inline void virtgpu_shmem_put_pages(struct drm_gem_shmem_object *shmem)
+{
+	virtgpu_shmem_lock(shmem);
+	drm_gem_shmem_put_pages_locked(shmem);
+	virtgpu_shmem_unlock(shmem);
+}
+
+static inline void virtgpu_shmem_try_purge(struct drm_gem_shmem_object *shmem)
+{
 	if (!dma_resv_trylock(shmem->base.resv))
 		return;
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
-	drm_gem_shmem_purge(shmem);
-#else
 	drm_gem_shmem_purge_locked(shmem);
-#endif
 	dma_resv_unlock(shmem->base.resv);
+}
+#endif
+
+/* 6.16: counts of users are a refcount_t, and pins are told from mappings */
+static inline bool
+virtgpu_shmem_is_pinned(const struct drm_gem_shmem_object *shmem)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
+	return shmem->vmap_use_count || shmem->pages_use_count > 1;
+#else
+	return refcount_read(&shmem->vmap_use_count) ||
+	       refcount_read(&shmem->pages_pin_count);
 #endif
 }
+
+/* 6.14: a BO knows whether the host has its backing */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
+#define virtgpu_bo_not_attached(bo) ((void)(bo))
+#else
+#define virtgpu_bo_not_attached(bo) ((bo)->attached = false)
+#endif
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 // virtgpu_drv.c: the knobs come with the device, and all is given back before
-// the device is out of reach.
+// the device is out of reach; what a client uses is shown to it.
 
 @add_knobs@
 identifier label;
@@ -23,3 +23,21 @@ virtio_gpu_remove(...)
 drm_dev_unplug(dev);
 ...
 }
+
+// kernel: >= 6.12
+@fops@
+declarer name DEFINE_DRM_GEM_FOPS;
+identifier ops;
+@@
+-DEFINE_DRM_GEM_FOPS(ops);
+
+// kernel: >= 6.12
+@fdinfo@
+identifier driver;
+expression ops;
+@@
+struct drm_driver driver = {
+-.fops = ops,
++.fops = &virtio_gpu_fdinfo_fops,
++.show_fdinfo = virtio_gpu_fdinfo_show,
+};

@@ -6,6 +6,12 @@
  #include <drm/virtgpu_drm.h>
 +#include "virtgpu_recycle.h"
 
+@ioctls@
+expression count;
+@@
+-#define DRM_VIRTIO_NUM_IOCTLS count
++#define DRM_VIRTIO_NUM_IOCTLS (DRM_VIRTGPU_MADVISE + 1)
+
 @bo_field@
 @@
 struct virtio_gpu_object {

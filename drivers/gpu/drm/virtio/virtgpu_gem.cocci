@@ -13,6 +13,31 @@ virtio_gpu_gem_create(...)
 ...>
 }
 
+@may_open@
+identifier label;
+@@
+virtio_gpu_gem_object_open(...)
+{
+<...
++if (virtio_gpu_recycle_may_open(obj))
++	return -EINVAL;
+ if (!vgdev->has_virgl_3d)
+ 	goto label;
+...>
+}
+
+@locked@
+@@
+virtio_gpu_array_lock_resv(...)
+{
+...
+ for (...;...;...) {
+ ...
+ }
+-return ret;
++return virtio_gpu_madvise_locked(objs);
+}
+
 @open@
 identifier label;
 @@

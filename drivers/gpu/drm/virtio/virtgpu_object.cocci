@@ -47,6 +47,14 @@ virtio_gpu_resource_id_put(vgdev, bo->hw_res_handle);
 ...
 }
 
+@shmem_init@
+@@
+-static
+ int virtio_gpu_object_shmem_init(...)
+{
+...
+}
+
 @mmap@
 @@
 struct drm_gem_object_funcs virtio_gpu_shmem_funcs = {
@@ -59,4 +67,13 @@ struct drm_gem_object_funcs virtio_gpu_shmem_funcs = {
 struct drm_gem_object_funcs virtio_gpu_shmem_funcs = {
 -.vmap = drm_gem_shmem_object_vmap,
 +.vmap = virtio_gpu_recycle_vmap,
+};
+
+// kernel: >= 6.12
+@status@
+expression freeing;
+@@
+struct drm_gem_object_funcs virtio_gpu_shmem_funcs = {
+ .free = freeing,
++.status = virtio_gpu_fdinfo_status,
 };

@@ -7,7 +7,8 @@ expression *buf;
 virtgpu_gem_prime_export(...)
 {
 ...
-+virtio_gpu_recycle_share(obj);
++if (virtio_gpu_recycle_share(obj))
++	return ERR_PTR(-EINVAL);
 buf = virtio_dma_buf_export(...);
 ...
 }

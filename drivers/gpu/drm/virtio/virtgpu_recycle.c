@@ -31,6 +31,7 @@
 #include <linux/moduleparam.h>
 #include <linux/shmem_fs.h>
 #include <linux/stringify.h>
+#include <linux/uaccess.h>
 #include <linux/virtio.h>
 #include <linux/wait.h>
 
@@ -94,16 +95,37 @@ static struct virtio_gpu_device *bo_to_vgdev(struct virtio_gpu_object *bo)
  * Device
  */
 
+static bool virtio_gpu_recycle_is_dropping(const struct virtio_gpu_object *bo)
+{
+	return READ_ONCE(bo->recycle.need) == VIRTIO_GPU_NEED_DROPPING;
+}
+
+static bool virtio_gpu_recycle_op_claim(struct virtgpu_bo_entry *entry)
+{
+	return virtio_gpu_madvise_claim(entry_to_bo(entry));
+}
+
+/* The host has let go of a BO that the cache released. */
+static void virtio_gpu_recycle_free_pages(struct virtio_gpu_object *bo)
+{
+	if (virtio_gpu_recycle_is_dropping(bo))
+		virtio_gpu_madvise_drop(bo);
+	else
+		virtio_gpu_cleanup_object(bo);
+}
+
 static void virtio_gpu_recycle_op_release(struct virtgpu_bo_cache *cache,
 					  struct virtgpu_bo_entry *entry,
 					  enum virtgpu_bo_tier tier)
 {
 	struct virtio_gpu_object *bo = entry_to_bo(entry);
 
-	if (tier == VIRTGPU_BO_TIER_RESOURCE)
-		virtio_gpu_cmd_unref_resource(bo_to_vgdev(bo), bo);
+	if (tier == VIRTGPU_BO_TIER_PAGES)
+		virtio_gpu_recycle_free_pages(bo);
+	else if (virtio_gpu_recycle_is_dropping(bo))
+		virtio_gpu_madvise_release(bo);
 	else
-		virtio_gpu_cleanup_object(bo);
+		virtio_gpu_cmd_unref_resource(bo_to_vgdev(bo), bo);
 }
 
 static void virtio_gpu_recycle_op_flush(struct virtgpu_bo_cache *cache)
@@ -138,6 +160,7 @@ static void virtio_gpu_recycle_op_zero(struct virtgpu_bo_entry *entry)
 }
 
 static const struct virtgpu_bo_cache_ops virtio_gpu_recycle_ops = {
+	.claim = virtio_gpu_recycle_op_claim,
 	.release = virtio_gpu_recycle_op_release,
 	.flush = virtio_gpu_recycle_op_flush,
 	.drop = virtio_gpu_recycle_op_drop,
@@ -172,6 +195,7 @@ void virtio_gpu_recycle_init(struct virtio_gpu_device *vgdev)
 
 	spin_lock_init(&recycle->state_lock);
 	INIT_LIST_HEAD(&recycle->orphans);
+	mutex_init(&recycle->remake_lock);
 	xa_init(&recycle->refused);
 	if (virtgpu_bo_cache_init(cache, &virtio_gpu_recycle_ops,
 				  vgdev->vdev->index) ||
@@ -269,6 +293,18 @@ static void virtio_gpu_recycle_detach(struct virtio_gpu_object *bo)
 }
 
 /**
+ * virtio_gpu_recycle_may_open - a BO shall get a handle
+ * @obj: the BO
+ *
+ * Returns: 0, or -EINVAL when its client does not need it.
+ */
+int virtio_gpu_recycle_may_open(struct drm_gem_object *obj)
+{
+	return virtio_gpu_madvise_needed(gem_to_virtio_gpu_obj(obj)) ? 0 :
+	       -EINVAL;
+}
+
+/**
  * virtio_gpu_recycle_open - a BO gets a handle
  * @obj: the BO
  *
@@ -325,6 +361,9 @@ bool virtio_gpu_recycle_close(struct drm_gem_object *obj, struct drm_file *file)
 	struct virtio_gpu_fpriv *vfpriv = file->driver_priv;
 	bool withheld;
 
+	/* Then the host knows nothing of it, or soon will not. */
+	if (READ_ONCE(state->need) >= VIRTIO_GPU_NEED_DROPPING)
+		return true;
 	if (!virtgpu_bo_cache_active(to_cache(vgdev)))
 		return false;
 	/* Who frees it may be a worker. */
@@ -348,14 +387,20 @@ bool virtio_gpu_recycle_close(struct drm_gem_object *obj, struct drm_file *file)
 /**
  * virtio_gpu_recycle_share - a BO is exported
  * @obj: the BO
+ *
+ * Returns: 0, or -EINVAL when its client does not need it.
  */
-void virtio_gpu_recycle_share(struct drm_gem_object *obj)
+int virtio_gpu_recycle_share(struct drm_gem_object *obj)
 {
 	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
 	struct virtio_gpu_recycle *recycle = &bo_to_vgdev(bo)->recycle;
 	bool withheld;
 
 	spin_lock(&recycle->state_lock);
+	if (!virtio_gpu_madvise_needed(bo)) {
+		spin_unlock(&recycle->state_lock);
+		return -EINVAL;
+	}
 	withheld = bo->recycle.withheld;
 	bo->recycle.lone = false;
 	bo->recycle.withheld = false;
@@ -365,6 +410,7 @@ void virtio_gpu_recycle_share(struct drm_gem_object *obj)
 	/* Another thread may have closed its handle in between. */
 	if (withheld)
 		virtio_gpu_recycle_detach(bo);
+	return 0;
 }
 
 /*
@@ -384,7 +430,7 @@ int virtio_gpu_recycle_mmap(struct drm_gem_object *obj,
 			    struct vm_area_struct *vma)
 {
 	gem_to_virtio_gpu_obj(obj)->recycle.mapped = true;
-	return drm_gem_shmem_object_mmap(obj, vma);
+	return virtio_gpu_madvise_mmap(obj, vma);
 }
 
 /**
@@ -396,7 +442,11 @@ int virtio_gpu_recycle_mmap(struct drm_gem_object *obj,
  */
 int virtio_gpu_recycle_vmap(struct drm_gem_object *obj, struct iosys_map *map)
 {
-	gem_to_virtio_gpu_obj(obj)->recycle.mapped = true;
+	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(obj);
+
+	if (!virtio_gpu_madvise_needed(bo))
+		return -EINVAL;
+	bo->recycle.mapped = true;
 	return drm_gem_shmem_object_vmap(obj, map);
 }
 
@@ -433,6 +483,14 @@ static void
 virtio_gpu_recycle_identify(const struct virtio_gpu_object_params *params,
 			    struct virtgpu_bo_ident *ident)
 {
+	if (params->blob) {
+		*ident = (struct virtgpu_bo_ident) {
+			.kind = VIRTGPU_BO_KIND_BLOB,
+			.target = params->blob_mem,
+			.flags = params->blob_flags,
+		};
+		return;
+	}
 	*ident = (struct virtgpu_bo_ident) {
 		.kind = VIRTGPU_BO_KIND_2D,
 		.format = params->format,
@@ -446,12 +504,48 @@ virtio_gpu_recycle_identify(const struct virtio_gpu_object_params *params,
 		.nr_samples = params->nr_samples,
 		.flags = params->flags,
 	};
-	if (params->blob || (params->bind & VIRGL_BIND_CUSTOM))
-		ident->kind = VIRTGPU_BO_KIND_NONE;
-	else if (params->virgl && params->target == PIPE_BUFFER)
-		ident->kind = VIRTGPU_BO_KIND_BUFFER;
-	else if (params->virgl)
-		ident->kind = VIRTGPU_BO_KIND_3D;
+	if (params->virgl)
+		ident->kind = params->target == PIPE_BUFFER ?
+			      VIRTGPU_BO_KIND_BUFFER : VIRTGPU_BO_KIND_3D;
+}
+
+/**
+ * virtio_gpu_recycle_params - what a BO was created with
+ * @bo: the BO
+ * @params: where that goes, all but the context of a blob
+ */
+void virtio_gpu_recycle_params(struct virtio_gpu_object *bo,
+			       struct virtio_gpu_object_params *params)
+{
+	const struct virtgpu_bo_ident *ident = &bo->recycle.entry.ident;
+
+	*params = (struct virtio_gpu_object_params) {
+		.size = bo->base.base.size,
+		.dumb = bo->dumb,
+	};
+	if (ident->kind == VIRTGPU_BO_KIND_BLOB) {
+		params->blob = true;
+		params->blob_mem = ident->target;
+		params->blob_flags = ident->flags;
+		return;
+	}
+	params->virgl = ident->kind != VIRTGPU_BO_KIND_2D;
+	params->format = ident->format;
+	params->target = ident->target;
+	params->bind = ident->bind;
+	params->width = ident->width;
+	params->height = ident->height;
+	params->depth = ident->depth;
+	params->array_size = ident->array_size;
+	params->last_level = ident->last_level;
+	params->nr_samples = ident->nr_samples;
+	params->flags = ident->flags;
+}
+
+static bool virtio_gpu_recycle_is_reusable(const struct virtgpu_bo_ident *ident)
+{
+	return ident->kind != VIRTGPU_BO_KIND_BLOB &&
+	       !(ident->bind & VIRGL_BIND_CUSTOM);
 }
 
 static bool
@@ -481,9 +575,15 @@ virtio_gpu_recycle_reuse(struct virtio_gpu_device *vgdev,
 	return true;
 }
 
-/* Returns whether it is worth trying again. */
-static bool virtio_gpu_recycle_make_room(struct virtio_gpu_device *vgdev,
-					 const struct mem_cgroup *memcg)
+/**
+ * virtio_gpu_recycle_make_room - give all back because an allocation failed
+ * @vgdev: the device
+ * @memcg: of what is charged to this cgroup, or of all if NULL
+ *
+ * Returns: whether it is worth trying again.
+ */
+bool virtio_gpu_recycle_make_room(struct virtio_gpu_device *vgdev,
+				  const struct mem_cgroup *memcg)
 {
 	struct virtgpu_bo_cache *cache = to_cache(vgdev);
 
@@ -567,7 +667,7 @@ int virtio_gpu_recycle_create(struct drm_file *file,
 	int ret;
 
 	virtio_gpu_recycle_identify(params, &ident);
-	if (ident.kind == VIRTGPU_BO_KIND_NONE)
+	if (!virtio_gpu_recycle_is_reusable(&ident))
 		owner = NULL;
 	group = virtgpu_bo_group_get(to_cache(vgdev));
 	if (owner && group && virtgpu_bo_cache_active(to_cache(vgdev)) &&
@@ -734,8 +834,10 @@ bool virtio_gpu_recycle_free(struct virtio_gpu_object *bo)
 	struct virtgpu_bo_entry *entry = &bo->recycle.entry;
 	enum virtgpu_bo_reject reject;
 
+	virtgpu_bo_cache_leave(cache, entry);
 	if (!bo->created)
 		return false;
+	bo->recycle.need = VIRTIO_GPU_NEED_YES;
 
 	entry->freed = ktime_get();
 	entry->size = bo->base.base.size;
@@ -778,7 +880,9 @@ void virtio_gpu_recycle_released(struct virtio_gpu_device *vgdev,
 	struct virtgpu_bo_entry *entry = &bo->recycle.entry;
 	bool ours = virtgpu_bo_cache_answered(cache, entry);
 
-	if (!entry->keep_pages || !virtgpu_bo_cache_active(cache)) {
+	if (virtio_gpu_recycle_is_dropping(bo)) {
+		virtio_gpu_recycle_forget(vgdev, entry->res_id);
+	} else if (!entry->keep_pages || !virtgpu_bo_cache_active(cache)) {
 		virtgpu_bo_cache_lost(cache, entry, READ_ONCE(cache->dead) ?
 				      VIRTGPU_BO_EVICT_DRAIN :
 				      VIRTGPU_BO_EVICT_DISABLED);
@@ -800,7 +904,7 @@ void virtio_gpu_recycle_released(struct virtio_gpu_device *vgdev,
 				      VIRTGPU_BO_EVICT_LIMIT);
 	}
 	if (!ours || !virtgpu_bo_cache_reap(cache, entry))
-		virtio_gpu_cleanup_object(bo);
+		virtio_gpu_recycle_free_pages(bo);
 }
 
 /**
@@ -821,7 +925,7 @@ void virtio_gpu_recycle_unreachable(struct virtio_gpu_object *bo)
 		list_add_tail(&bo->recycle.entry.lru_link, &recycle->orphans);
 	spin_unlock(&recycle->state_lock);
 	if (reset)
-		virtio_gpu_cleanup_object(bo);
+		virtio_gpu_recycle_free_pages(bo);
 }
 
 /*
@@ -867,6 +971,23 @@ u64 virtio_gpu_recycle_cleanup(struct virtio_gpu_object *bo)
 void virtio_gpu_recycle_cleaned(struct virtio_gpu_device *vgdev, u64 released)
 {
 	virtgpu_bo_cache_release_end(to_cache(vgdev), released);
+}
+
+/**
+ * virtio_gpu_recycle_getparam - VIRTGPU_PARAM_BO_CACHE of DRM_IOCTL_VIRTGPU_GETPARAM
+ * @vgdev: the device
+ * @param: the ioctl's argument
+ *
+ * Returns: 0 or -EFAULT.
+ */
+int virtio_gpu_recycle_getparam(struct virtio_gpu_device *vgdev,
+				const struct drm_virtgpu_getparam *param)
+{
+	struct virtgpu_bo_cache *cache = to_cache(vgdev);
+	int ms = virtgpu_bo_cache_active(cache) ?
+		 READ_ONCE(cache->timeout_ms) : 0;
+
+	return put_user(ms, (int __user *)u64_to_user_ptr(param->value));
 }
 
 /*
@@ -1004,7 +1125,7 @@ static void virtio_gpu_recycle_forget_vbuf(struct virtio_gpu_device *vgdev,
 					       le64_to_cpu(cmd->fence_id));
 	switch (le32_to_cpu(cmd->type)) {
 	case VIRTIO_GPU_CMD_RESOURCE_UNREF:
-		virtio_gpu_cleanup_object(vbuf->resp_cb_data);
+		virtio_gpu_recycle_free_pages(vbuf->resp_cb_data);
 		break;
 	case VIRTIO_GPU_CMD_RESOURCE_ASSIGN_UUID:
 	case VIRTIO_GPU_CMD_RESOURCE_MAP_BLOB:
@@ -1027,7 +1148,7 @@ static void virtio_gpu_recycle_free_orphans(struct virtio_gpu_recycle *recycle)
 	list_splice_init(&recycle->orphans, &orphans);
 	spin_unlock(&recycle->state_lock);
 	list_for_each_entry_safe(entry, next, &orphans, lru_link)
-		virtio_gpu_cleanup_object(entry_to_bo(entry));
+		virtio_gpu_recycle_free_pages(entry_to_bo(entry));
 }
 
 /**

@@ -7,33 +7,57 @@
 
 #include <linux/kobject.h>
 #include <linux/mempool.h>
+#include <linux/mutex.h>
 #include <linux/xarray.h>
 
 #include "virtgpu_bo_cache.h"
 
+struct drm_device;
 struct drm_file;
+struct drm_framebuffer;
 struct drm_gem_object;
 struct drm_gem_shmem_object;
 struct drm_minor;
+struct drm_printer;
+struct drm_virtgpu_getparam;
+struct file_operations;
 struct iosys_map;
 struct scatterlist;
 struct virtio_gpu_ctrl_hdr;
 struct virtio_gpu_device;
 struct virtio_gpu_fence;
 struct virtio_gpu_fpriv;
+struct virtio_gpu_mem_entry;
 struct virtio_gpu_object;
+struct virtio_gpu_object_array;
 struct virtio_gpu_object_params;
 struct virtio_gpu_vbuffer;
 struct vm_area_struct;
+
+/**
+ * enum virtio_gpu_need - whether a client needs the content of a BO
+ * @VIRTIO_GPU_NEED_YES: it does, or there is none to say so
+ * @VIRTIO_GPU_NEED_NO: it may be dropped
+ * @VIRTIO_GPU_NEED_DROPPING: the host is told, pages are freed
+ * @VIRTIO_GPU_NEED_DROPPED: it has neither resource nor pages
+ */
+enum virtio_gpu_need {
+	VIRTIO_GPU_NEED_YES,
+	VIRTIO_GPU_NEED_NO,
+	VIRTIO_GPU_NEED_DROPPING,
+	VIRTIO_GPU_NEED_DROPPED,
+};
 
 /**
  * struct virtio_gpu_recycle_bo - what recycling needs to know of a BO
  *
  * A BO whose only handle is closed stays attached to its owner's context: the
  * CTX_DETACH is withheld, so that the BO is free at once and comes back without
- * a command.  The first five flags are protected by
- * &virtio_gpu_recycle.state_lock; the last two members by there being one user
- * when they are reset and none when they are looked at.
+ * a command.  The flags up to @withheld and @frames are protected by
+ * &virtio_gpu_recycle.state_lock; @mapped and @host_writes by there being one user
+ * when they are reset and none when they are looked at.  @need changes from YES to
+ * NO and back with the BO's reservation locked, to DROPPING with
+ * &virtgpu_bo_cache.lock; whoever does the next step is alone then.
  */
 struct virtio_gpu_recycle_bo {
 	/** @entry: its place in the cache */
@@ -52,6 +76,10 @@ struct virtio_gpu_recycle_bo {
 	bool mapped;
 	/** @host_writes: &virtio_gpu_recycle.host_writes when they were zero */
 	u64 host_writes;
+	/** @frames: framebuffers that it is part of */
+	unsigned int frames;
+	/** @need: whether its client needs it */
+	enum virtio_gpu_need need;
 };
 
 /**
@@ -69,6 +97,8 @@ struct virtio_gpu_recycle {
 	 * can be sent when there is none; valid while &virtio_gpu_device.vbufs is
 	 */
 	mempool_t vbufs;
+	/** @remake_lock: held while a dropped BO is made again */
+	struct mutex remake_lock;
 	/** @refused: ids of resources that the host did not create or attach */
 	struct xarray refused;
 	/** @refusal_lost: such an id could not be stored, so no BO is trusted */
@@ -93,11 +123,12 @@ void virtio_gpu_recycle_file_close(struct virtio_gpu_device *vgdev,
 				   struct virtio_gpu_fpriv *vfpriv);
 
 /* handle */
+int virtio_gpu_recycle_may_open(struct drm_gem_object *obj);
 bool virtio_gpu_recycle_open(struct drm_gem_object *obj);
 void virtio_gpu_recycle_attached(struct drm_gem_object *obj);
 bool virtio_gpu_recycle_close(struct drm_gem_object *obj,
 			      struct drm_file *file);
-void virtio_gpu_recycle_share(struct drm_gem_object *obj);
+int virtio_gpu_recycle_share(struct drm_gem_object *obj);
 
 /* content */
 int virtio_gpu_recycle_mmap(struct drm_gem_object *obj,
@@ -106,6 +137,10 @@ int virtio_gpu_recycle_vmap(struct drm_gem_object *obj, struct iosys_map *map);
 void virtio_gpu_recycle_host_writes(struct virtio_gpu_device *vgdev);
 
 /* BO */
+bool virtio_gpu_recycle_make_room(struct virtio_gpu_device *vgdev,
+				  const struct mem_cgroup *memcg);
+void virtio_gpu_recycle_params(struct virtio_gpu_object *bo,
+			       struct virtio_gpu_object_params *params);
 int virtio_gpu_recycle_create(struct drm_file *file,
 			      struct virtio_gpu_device *vgdev,
 			      struct virtio_gpu_object_params *params,
@@ -147,12 +182,43 @@ void virtio_gpu_recycle_host_error(struct virtio_gpu_device *vgdev,
 				   const struct virtio_gpu_ctrl_hdr *cmd,
 				   const struct virtio_gpu_ctrl_hdr *resp);
 
+/* user space asks */
+int virtio_gpu_recycle_getparam(struct virtio_gpu_device *vgdev,
+				const struct drm_virtgpu_getparam *param);
+
+/* virtgpu_madvise.c */
+bool virtio_gpu_madvise_needed(struct virtio_gpu_object *bo);
+int virtio_gpu_madvise_locked(struct virtio_gpu_object_array *objs);
+int virtio_gpu_madvise_transfer_2d(struct virtio_gpu_device *vgdev, u64 offset,
+				   u32 width, u32 height, u32 x, u32 y,
+				   struct virtio_gpu_object_array *objs,
+				   struct virtio_gpu_fence *fence);
+int virtio_gpu_madvise_frame(struct drm_gem_object *obj);
+void virtio_gpu_madvise_unframe(struct drm_gem_object *obj);
+void virtio_gpu_madvise_fb_destroy(struct drm_framebuffer *fb);
+int virtio_gpu_madvise_mmap(struct drm_gem_object *obj,
+			    struct vm_area_struct *vma);
+bool virtio_gpu_madvise_claim(struct virtio_gpu_object *bo);
+void virtio_gpu_madvise_release(struct virtio_gpu_object *bo);
+void virtio_gpu_madvise_drop(struct virtio_gpu_object *bo);
+int virtio_gpu_madvise_ioctl(struct drm_device *dev, void *data,
+			     struct drm_file *file);
+
+/* virtgpu_fdinfo.c */
+enum drm_gem_object_status virtio_gpu_fdinfo_status(struct drm_gem_object *obj);
+void virtio_gpu_fdinfo_show(struct drm_printer *p, struct drm_file *file);
+extern const struct file_operations virtio_gpu_fdinfo_fops;
+
 /* virtgpu_vq.c, where it is static */
 void free_vbuf(struct virtio_gpu_device *vgdev,
 	       struct virtio_gpu_vbuffer *vbuf);
 
-/* virtgpu_object.c, where it is static */
+/* virtgpu_object.c, where they are static */
 void virtio_gpu_resource_id_put(struct virtio_gpu_device *vgdev, uint32_t id);
+int virtio_gpu_object_shmem_init(struct virtio_gpu_device *vgdev,
+				 struct virtio_gpu_object *bo,
+				 struct virtio_gpu_mem_entry **ents,
+				 unsigned int *nents);
 
 /* virtgpu_bo_cache_sysfs.c */
 int virtio_gpu_bo_cache_sysfs_add(struct virtio_gpu_device *vgdev);

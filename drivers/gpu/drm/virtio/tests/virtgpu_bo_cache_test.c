@@ -25,10 +25,16 @@
  * struct fake_bo - a BO without a driver
  * @entry: the part under test
  * @link: in &fake_device.waiting
+ * @busy: it can't be dropped now
+ * @dropping: it is being dropped, not freed
+ * @dropped: it was
  */
 struct fake_bo {
 	struct virtgpu_bo_entry entry;
 	struct list_head link;
+	bool busy;
+	bool dropping;
+	bool dropped;
 };
 
 /**
@@ -82,6 +88,23 @@ static void bo_free(struct fake_device *dev, struct fake_bo *bo)
 	virtgpu_bo_cache_release_end(&dev->cache, released);
 }
 
+static void bo_drop(struct fake_device *dev, struct fake_bo *bo)
+{
+	u64 released = virtgpu_bo_cache_release_take(&dev->cache, &bo->entry);
+
+	bo->dropping = false;
+	WRITE_ONCE(bo->dropped, true);
+	virtgpu_bo_cache_release_end(&dev->cache, released);
+}
+
+static void bo_free_or_drop(struct fake_device *dev, struct fake_bo *bo)
+{
+	if (bo->dropping)
+		bo_drop(dev, bo);
+	else
+		bo_free(dev, bo);
+}
+
 /* The host's answer to a release arrives. */
 static void answer(struct fake_device *dev, struct fake_bo *bo)
 {
@@ -98,7 +121,7 @@ static void answer(struct fake_device *dev, struct fake_bo *bo)
 		virtgpu_bo_cache_lost(cache, entry, VIRTGPU_BO_EVICT_LIMIT);
 	}
 	if (!ours || !virtgpu_bo_cache_reap(cache, entry))
-		bo_free(dev, bo);
+		bo_free_or_drop(dev, bo);
 }
 
 static struct fake_bo *next_waiting(struct fake_device *dev)
@@ -122,6 +145,16 @@ static void answer_some(struct fake_device *dev, unsigned int count)
 		answer(dev, bo);
 }
 
+static bool op_claim(struct virtgpu_bo_entry *entry)
+{
+	struct fake_bo *bo = to_bo(entry);
+
+	if (bo->busy)
+		return false;
+	bo->dropping = true;
+	return true;
+}
+
 static void op_release(struct virtgpu_bo_cache *cache,
 		       struct virtgpu_bo_entry *entry,
 		       enum virtgpu_bo_tier tier)
@@ -130,7 +163,7 @@ static void op_release(struct virtgpu_bo_cache *cache,
 	struct fake_bo *bo = to_bo(entry);
 
 	if (tier == VIRTGPU_BO_TIER_PAGES) {
-		bo_free(dev, bo);
+		bo_free_or_drop(dev, bo);
 		return;
 	}
 	atomic_inc(&dev->told);
@@ -165,6 +198,7 @@ static void op_drop(struct virtgpu_bo_entry *entry)
 }
 
 static const struct virtgpu_bo_cache_ops fake_ops = {
+	.claim = op_claim,
 	.release = op_release,
 	.flush = op_flush,
 	.drop = op_drop,
@@ -844,6 +878,75 @@ static void backing_off_grows_and_ends(struct kunit *test)
 }
 
 /*
+ * What its client can do without
+ */
+
+static void purgeable_is_given_back_or_dropped(struct kunit *test)
+{
+	struct fake_device *dev = test->priv;
+	struct virtgpu_bo_cache *cache = &dev->cache;
+	struct fake_bo *bo = new_bo(test, NULL, &texture, 4);
+
+	KUNIT_ASSERT_TRUE(test, put(test, bo, VIRTGPU_BO_TIER_PURGEABLE));
+	KUNIT_EXPECT_EQ(test, 4, virtgpu_bo_cache_freeable(cache, NULL));
+	KUNIT_EXPECT_NULL(test, take_pages(test, 4, true));
+	KUNIT_EXPECT_TRUE(test, virtgpu_bo_cache_take_back(cache, &bo->entry));
+	KUNIT_EXPECT_FALSE(test, virtgpu_bo_cache_take_back(cache, &bo->entry));
+	KUNIT_EXPECT_EQ(test, 0, virtgpu_bo_cache_freeable(cache, NULL));
+	/* Its content is the client's, nobody zeroes it. */
+	KUNIT_EXPECT_EQ(test, 0, atomic_read(&dev->zeroed));
+
+	put(test, bo, VIRTGPU_BO_TIER_PURGEABLE);
+	KUNIT_EXPECT_EQ(test, 4, virtgpu_bo_cache_reclaim(cache, NULL, 1));
+	eventually(test, READ_ONCE(bo->dropped));
+	KUNIT_EXPECT_EQ(test, 1, atomic_read(&dev->told));
+	KUNIT_EXPECT_FALSE(test, virtgpu_bo_cache_take_back(cache, &bo->entry));
+	KUNIT_EXPECT_EQ(test, 1, cache->stats.dropped);
+	KUNIT_EXPECT_EQ(test, 1, cache->stats.hits[VIRTGPU_BO_TIER_PURGEABLE]);
+	bo_free(dev, bo);
+}
+
+static void purgeable_that_is_busy_waits(struct kunit *test)
+{
+	struct fake_device *dev = test->priv;
+	struct virtgpu_bo_cache *cache = &dev->cache;
+	struct fake_bo *busy = new_bo(test, NULL, &texture, 4);
+	struct fake_bo *idle = new_bo(test, NULL, &texture, 4);
+
+	busy->busy = true;
+	put_aged(test, busy, VIRTGPU_BO_TIER_PURGEABLE, 1000);
+	put(test, idle, VIRTGPU_BO_TIER_PURGEABLE);
+	KUNIT_EXPECT_EQ(test, 4, virtgpu_bo_cache_reclaim(cache, NULL, 1000));
+	eventually(test, READ_ONCE(idle->dropped));
+	KUNIT_EXPECT_FALSE(test, busy->dropped);
+	busy->busy = false;
+	virtgpu_bo_cache_set_timeout(cache, TIMEOUT_MS);
+	eventually(test, READ_ONCE(busy->dropped));
+	KUNIT_EXPECT_EQ(test, 1,
+			cache->stats.evicted[VIRTGPU_BO_EVICT_EXPIRED]);
+	bo_free(dev, busy);
+	bo_free(dev, idle);
+}
+
+/* It is the client's own memory: any size, and no room made for it. */
+static void purgeable_does_not_count(struct kunit *test)
+{
+	struct fake_device *dev = test->priv;
+	struct virtgpu_bo_cache *cache = &dev->cache;
+	struct fake_bo *cached = new_bo(test, NULL, &texture, 4);
+	struct fake_bo *bo = new_bo(test, NULL, &texture, 100);
+
+	virtgpu_bo_cache_set_limit(cache, 4 * PAGE_SIZE);
+	put(test, cached, VIRTGPU_BO_TIER_PAGES);
+	KUNIT_EXPECT_TRUE(test, put(test, bo, VIRTGPU_BO_TIER_PURGEABLE));
+	KUNIT_EXPECT_EQ(test, 1, cache->held_bos[VIRTGPU_BO_TIER_PAGES]);
+	virtgpu_bo_cache_leave(cache, &bo->entry);
+	KUNIT_EXPECT_EQ(test, 1, cache->stats.evicted[VIRTGPU_BO_EVICT_CLOSED]);
+	KUNIT_EXPECT_EQ(test, 0, cache->held_bos[VIRTGPU_BO_TIER_PURGEABLE]);
+	bo_free(dev, bo);
+}
+
+/*
  * Counters
  */
 
@@ -980,6 +1083,9 @@ static struct kunit_case bo_cache_cases[] = {
 	KUNIT_CASE_SLOW(a_dead_host_is_given_up),
 	KUNIT_CASE(reclaim_takes_what_it_asks_for),
 	KUNIT_CASE(backing_off_grows_and_ends),
+	KUNIT_CASE(purgeable_is_given_back_or_dropped),
+	KUNIT_CASE(purgeable_that_is_busy_waits),
+	KUNIT_CASE(purgeable_does_not_count),
 	KUNIT_CASE(every_reason_is_counted),
 	KUNIT_CASE_SLOW(all_at_once),
 	{}
