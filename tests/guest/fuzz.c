@@ -94,14 +94,20 @@ static void pick_operation(void)
 	o->act();
 }
 
+static bool get_param(int fd, uint64_t param, int *value)
+{
+	struct drm_virtgpu_getparam arg = {
+		.param = param, .value = (uintptr_t)value
+	};
+
+	return !drmIoctl(fd, DRM_IOCTL_VIRTGPU_GETPARAM, &arg);
+}
+
 static uint64_t param_of(int fd, uint64_t param)
 {
 	int value = 0;
-	struct drm_virtgpu_getparam arg = {
-		.param = param, .value = (uintptr_t)&value
-	};
 
-	return drmIoctl(fd, DRM_IOCTL_VIRTGPU_GETPARAM, &arg) ? 0 : value;
+	return get_param(fd, param, &value) ? value : 0;
 }
 
 static void path_of(int fd, char *path, size_t size)
@@ -117,7 +123,7 @@ static void path_of(int fd, char *path, size_t size)
 
 static void learn_device(void)
 {
-	enum { CONTEXT_INIT = 6, CAPSETS = 7 };
+	enum { CONTEXT_INIT = 6, CAPSETS = 7, BO_CACHE = 10 };
 	int card = card_open(), render = render_open();
 
 	path_of(card, device.card_path, sizeof(device.card_path));
@@ -126,6 +132,7 @@ static void learn_device(void)
 	device.blob = has_blob();
 	device.cache = has_cache();
 	device.context_init = param_of(render, CONTEXT_INIT);
+	device.madvise = get_param(render, BO_CACHE, &(int){ 0 });
 	device.capsets = param_of(render, CAPSETS);
 	device.draws = device.virgl && host_draws();
 	close(card);

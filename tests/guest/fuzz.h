@@ -41,7 +41,7 @@ extern struct options options;
 /* What there is to fuzz */
 struct device {
 	char card_path[32], render_path[32];
-	bool virgl, blob, cache, context_init;
+	bool virgl, blob, cache, context_init, madvise;
 	bool draws;			/* the host does what streams say */
 	uint32_t capsets;
 };
@@ -81,6 +81,8 @@ struct object {
 	uint32_t serial;
 	bool frozen;			/* others know the content too */
 	bool loose;			/* the host writes when it likes */
+	bool known_to_others;		/* or was; then it is always needed */
+	bool unneeded;			/* MADVISE said so: nobody may use it */
 	bool pending_to, pending_from;	/* perhaps with the host */
 	uint32_t *guest;		/* what must be in its pages, */
 	uint32_t *host;			/* in the host's copy, ... */
@@ -179,7 +181,7 @@ int open_again(const char *path);
 /* Handles, picked at random of those that fit; NULL: none does */
 typedef bool (*fits_fn)(const struct handle *);
 struct handle *any_handle(fits_fn fits);
-bool has_any(const struct handle *h);
+bool has_any(const struct handle *h);		/* that is needed */
 bool has_host(const struct handle *h);		/* a copy there */
 bool is_writable(const struct handle *h);	/* and has a host copy */
 bool is_on_card(const struct handle *h);
@@ -201,6 +203,7 @@ void drop_dmabuf(struct object *o);
 void drop_framebuffer(struct framebuffer *fb);
 void drop_all(void);
 void abandon(struct object *o);			/* something of it goes */
+void renewed(struct object *o);			/* it is as if new */
 void forget_if_dead(struct object *o);
 
 void settle(struct object *o);			/* nothing with the host */
@@ -280,6 +283,12 @@ void exec_refused(void);
 void exec_fences(void);
 void exec_syncobjs(void);
 void exec_garbage(void);
+
+/* fuzz_need.c */
+void dontneed(void);
+void willneed(void);
+void use_unneeded(void);
+void refuse_madvise(void);
 
 /* fuzz_share.c */
 void flink(void);

@@ -81,7 +81,8 @@ void unmap_one(void)
 
 	if (!m)
 		return;
-	check(m->object);
+	if (!m->object->unneeded)
+		check(m->object);
 	unmap(m);
 }
 

@@ -114,7 +114,8 @@ static bool can_copy(const struct handle *dst, const struct handle *src)
 	       src->object->owner == dst->object->owner &&
 	       src->object->kind != DUMB &&
 	       src->object->format == dst->object->format &&
-	       !src->object->loose && !dst->object->loose;
+	       !src->object->unneeded && !src->object->loose &&
+	       !dst->object->loose;
 }
 
 static struct handle *source_for(const struct handle *dst)

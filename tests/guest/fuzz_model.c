@@ -272,7 +272,7 @@ struct handle *any_handle(fits_fn fits)
 	for (int i = 0; i < HANDLES; i++) {
 		struct handle *h = &me.handle[(first + i) % HANDLES];
 
-		if (h->file && fits(h))
+		if (h->file && !h->object->unneeded && fits(h))
 			return h;
 	}
 	return NULL;
@@ -295,10 +295,11 @@ static struct mapping *mapping_of(const struct object *o, uint64_t size)
 	return NULL;
 }
 
-/* A framebuffer alone does not show anything */
+/* A framebuffer alone does not show anything, nor what nobody needs */
 bool is_viewable(const struct object *o)
 {
-	return handle_of(o) || o->dmabuf >= 0 || mapping_of(o, o->size);
+	return !o->unneeded &&
+	       (handle_of(o) || o->dmabuf >= 0 || mapping_of(o, o->size));
 }
 
 struct object *any_object(void)
@@ -474,6 +475,8 @@ struct handle *got_handle(struct file *f, uint32_t handle, struct object *o)
 			return h;
 		else if (h->file == f && h->handle == handle)
 			wrong("handle %u is two BOs", handle);
+		else if (h->object == o)
+			o->known_to_others = true;
 	}
 	must(slot);
 	tell("  resource %u is handle %u of file %td", o->res, handle,
@@ -504,6 +507,13 @@ void abandon(struct object *o)
 	if (o->dmabuf >= 0 || mapping_of(o, 0))
 		settle(o);
 	sign_off(o->res);
+}
+
+void renewed(struct object *o)
+{
+	memset(o->guest, 0, o->size);
+	if (o->known)
+		memset(o->known, 0, o->size / 4);
 }
 
 static void remember_stale(const struct handle *h)
@@ -701,7 +711,7 @@ void check(struct object *o)
 void check_all(void)
 {
 	for (int i = 0; i < OBJECTS; i++)
-		if (me.object[i].res)
+		if (me.object[i].res && !me.object[i].unneeded)
 			check(&me.object[i]);
 }
 

@@ -736,8 +736,9 @@ uint64_t held_bytes(void)
 static bool counters_add_up(void)
 {
 	return stat_of("puts") == stat_of("hits_resource") +
-		stat_of("hits_pages") + stat_of("expired") +
-		stat_of("purged") + held_bos();
+		stat_of("hits_pages") + stat_of("hits_purgeable") +
+		stat_of("expired") + stat_of("purged") + held_bos() +
+		stat_of("held_purgeable_bos");
 }
 
 void wait_for_rest(void)
