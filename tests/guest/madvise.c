@@ -582,7 +582,7 @@ static bool is_debug_kernel(void)
 /* Catches: a command, an allocation or a wait in a path that is hot */
 static void a_round_costs_no_more_than_two_ioctls(void **state)
 {
-	enum { ROUNDS = 2000, TRIES = 5 };
+	enum { ROUNDS = 1000, TRIES = 9 };
 	uint64_t null[TRIES], round[TRIES];
 	int fd = card_open();
 	struct commands c;
@@ -607,14 +607,13 @@ static void a_round_costs_no_more_than_two_ioctls(void **state)
 		round[i] = now_us() - round[i];
 	}
 	c = commands_stop();
+	/* The least: whatever else the machine does only adds to it */
 	qsort(null, TRIES, sizeof(*null), by_value);
 	qsort(round, TRIES, sizeof(*round), by_value);
 	printf("# a null ioctl %.2f us, one of MADVISE %.2f us\n",
-	       null[TRIES / 2] / (double)ROUNDS,
-	       round[TRIES / 2] / (double)ROUNDS);
+	       null[0] / (double)ROUNDS, round[0] / (double)ROUNDS);
 	assert_int_equal(c.all, 0);
-	assert_true(round[TRIES / 2] <= 2 * null[TRIES / 2] ||
-		    is_debug_kernel());
+	assert_true(round[0] <= 2 * null[0] || is_debug_kernel());
 	bo_close(&bo);
 	close(fd);
 }
