@@ -48,8 +48,10 @@ void dontneed(void)
 		return;
 	/* It may be on its way out before the call returns */
 	err = say(h, VIRTGPU_MADV_DONTNEED, &retained);
-	if (is_framed(h->object) || h->object->known_to_others)
-		refused(err, is_framed(h->object) ? EBUSY : EINVAL, 0);
+	if (h->object->known_to_others)
+		refused(err, EINVAL, EBUSY);	/* another's framebuffer */
+	else if (is_framed(h->object))
+		refused(err, EBUSY, 0);
 	else if (fine(err))
 		h->object->unneeded = true;
 }
