@@ -8,7 +8,7 @@
 #ifndef VIRTGPU_BO_CACHE_DRM_H
 #define VIRTGPU_BO_CACHE_DRM_H
 
-#include <drm/drm.h>
+#include <linux/types.h>
 
 #if defined(__cplusplus)
 extern "C" {
@@ -81,4 +81,10 @@ struct drm_virtgpu_madvise {
 
 /* Not before: what follows is as if it were in a system header. */
 #pragma GCC system_header
+#if defined(__KERNEL__)
 #include_next <drm/virtgpu_drm.h>
+#elif __has_include_next("drm/virtgpu_drm.h")
+#include_next <drm/virtgpu_drm.h>
+#else
+#include <libdrm/virtgpu_drm.h>
+#endif
