@@ -781,8 +781,8 @@ static void fdinfo_tells_what_a_client_uses(void **state)
 	bo_wait(&bo);
 	assert_int_equal(fdinfo(fd, "drm-total-memory"), 1024);
 	assert_int_equal(fdinfo(fd, "drm-resident-memory"), 1024);
-	/* The kernel shows it when there is something purgeable */
-	assert_int_equal(fdinfo(fd, "drm-purgeable-memory"), -1);
+	/* Newer kernels show it when there is something purgeable */
+	assert_true(fdinfo(fd, "drm-purgeable-memory") <= 0);
 	assert_int_equal(madvise_bo(&bo, DONTNEED), 1);
 	assert_int_equal(fdinfo(fd, "drm-purgeable-memory"), 1024);
 	drop(&bo);
