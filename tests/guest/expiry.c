@@ -36,31 +36,34 @@ static void be_client(void *arg)
 	fill(card_open());
 }
 
-static void assert_all_gone(uint64_t freed, uint64_t shmem)
+/* Whether that was so in time; it must be so in the end */
+static bool all_gone(uint64_t freed, uint64_t shmem)
 {
-	uint64_t read;
+	uint64_t held;
 	int64_t more;
 
 	sleep_until_ms(freed + gone_ms());
-	assert_int_equal(held_bos(), 0);
-	assert_int_equal(held_bytes(), 0);
-	assert_int_equal(stat_of("release_bos"), 0);
-	assert_int_equal(stat_of("release_bytes"), 0);
+	held = held_bos() + stat_of("release_bos");
 	more = shmem_kib() - shmem;
-	read = now_ms() - freed;
-	printf("# %llu ms after the last free: %lld KiB of shmem more\n",
-	       (unsigned long long)read, (long long)more);
-	assert_true(labs(more) <= SHMEM_NOISE_KIB);
+	printf("# %llu ms after the last free: %llu BOs, %lld KiB of shmem "
+	       "more\n", (unsigned long long)(now_ms() - freed),
+	       (unsigned long long)held, (long long)more);
+	if (!held && !held_bytes() && !stat_of("release_bytes") &&
+	    labs(more) <= SHMEM_NOISE_KIB)
+		return true;
+	wait_until(!held_bos() && !stat_of("release_bos"));
+	return false;
 }
 
 /* What state a client is in after it freed everything */
 enum after { SLEEPS, STOPPED, EXITED, KILLED };
 
-static void client_frees_then(enum after after)
+static bool client_frees_in_time(enum after after)
 {
 	uint64_t shmem = shmem_kib(), freed;
 	struct client client;
 	struct commands c;
+	bool in_time;
 
 	commands_start();
 	client = client_ready(be_client, NULL);
@@ -74,7 +77,7 @@ static void client_frees_then(enum after after)
 		client_exit(&client);
 	if (after == KILLED)
 		client_kill(&client);
-	assert_all_gone(freed, shmem);
+	in_time = all_gone(freed, shmem);
 	c = commands_stop();
 	printf("# %u creates, %u unrefs\n", c.creates, c.unrefs);
 	assert_true(c.creates > 0);
@@ -82,6 +85,17 @@ static void client_frees_then(enum after after)
 	if (after == SLEEPS || after == STOPPED)
 		client_kill(&client);
 	assert_counters_add_up();
+	return in_time;
+}
+
+/*
+ * An emulated machine stands still when its host has other work: what is late
+ * may be the machine. A clock that is late is so every time.
+ */
+static void client_frees_then(enum after after)
+{
+	for (int tries = 1; !client_frees_in_time(after); tries++)
+		assert_true(tries < 3);
 }
 
 /* Catches: expiry that waits for the owner's next ioctl, as Mesa's does */
