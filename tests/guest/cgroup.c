@@ -17,6 +17,8 @@
 #define SMALL_BO MIB
 #define OTHER_BO (1536 * KIB)		/* another bucket, beyond 1/8 */
 
+#define ROUNDS 20			/* unless $ROUNDS says how many */
+
 /* What a client does, over and over, in a group with LIMIT */
 struct job {
 	const char *group;		/* where it is */
@@ -95,6 +97,7 @@ static uint64_t do_job(const struct job *job)
 /* The control: with the cache off the job can be done as well */
 static uint64_t do_job_off_and_on(struct job job)
 {
+	const char *rounds = getenv("ROUNDS");
 	uint64_t pressure = stat_of("rejected_pressure");
 	uint64_t purged = stat_of("purged_pressure");
 	uint64_t tight = stat_of("rejected_tight"), max;
@@ -105,7 +108,7 @@ static uint64_t do_job_off_and_on(struct job job)
 	job.rounds = 2;
 	do_job(&job);
 	knob_write("enabled", 1);
-	job.rounds = 20;
+	job.rounds = rounds && atoi(rounds) > 0 ? atoi(rounds) : ROUNDS;
 	max = do_job(&job);
 	purged = stat_of("purged_pressure") - purged;
 	pressure = stat_of("rejected_pressure") - pressure;
