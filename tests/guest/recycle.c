@@ -37,6 +37,7 @@ static void a_cycle_sends_no_command(void **state)
 	(void)state;
 	need_virgl();
 	need_cache();
+	knob_write("timeout_ms", 60000);
 	knob_write("enabled", 0);
 	c = commands_of_cycles(fd, shape, CYCLES);
 	assert_int_equal(c.all, 5 * CYCLES);
