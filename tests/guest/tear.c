@@ -70,8 +70,8 @@ static bool try_touch(const volatile uint32_t *word)
 
 static void make(struct shared *s)
 {
-	struct bo bo = has_virgl() ? bo_create(fd, buffer(BYTES)) :
-				     bo_dumb(fd, 64, BYTES / 256);
+	bool blob = has_blob() && (s - shared) % 2;
+	struct bo bo = blob ? bo_blob(fd, BYTES) : bo_plain(fd, BYTES);
 
 	s->map = bo_map(&bo);
 	s->handle = bo.handle;

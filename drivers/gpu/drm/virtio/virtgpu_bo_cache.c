@@ -21,8 +21,8 @@
  * What is held is the first memory that the kernel gets back when it is short of
  * it: see virtgpu_bo_cache_reclaim.c.
  *
- * Lock order: &virtgpu_bo_cache.lock is innermost but for those of the workqueues
- * and of fences.
+ * Lock order: &virtgpu_bo_cache.lock is innermost but for those of the workqueues,
+ * and those of fences, whose callbacks never come here.
  */
 
 #include <linux/hash.h>
@@ -54,6 +54,12 @@
 
 /* How many entries are evicted before the lock is dropped for a moment. */
 #define EVICT_BATCH 32
+
+/*
+ * How long until a purgeable BO that the host still uses is looked at again when
+ * the cache was switched off with a timeout of 0.
+ */
+#define RECHECK_MS 10
 
 /* How long to wait for a host that does not answer, milliseconds. */
 #define RELEASE_TIMEOUT_MS 10000
@@ -186,12 +192,11 @@ static void virtgpu_bo_cache_arm_expiry(struct virtgpu_bo_cache *cache)
 {
 	struct virtgpu_bo_entry *entry =
 		virtgpu_bo_cache_oldest(cache, VIRTGPU_BO_EVICT_ALL, NULL);
+	u32 ms = cache->timeout_ms ?: RECHECK_MS;
 
 	if (entry)
-		virtgpu_bo_cache_arm(cache,
-				     ktime_add_ms(entry->freed,
-						  cache->timeout_ms +
-						  cache->timeout_ms / 32));
+		virtgpu_bo_cache_arm(cache, ktime_add_ms(entry->freed,
+							 ms + ms / 32));
 }
 
 /* What tells most BOs apart; the look-up compares the rest. */
@@ -1293,9 +1298,10 @@ void virtgpu_bo_cache_set_timeout(struct virtgpu_bo_cache *cache, u32 ms)
 {
 	spin_lock(&cache->lock);
 	WRITE_ONCE(cache->timeout_ms, ms);
-	if (ms && cache->due != KTIME_MAX) {
+	if (cache->due != KTIME_MAX) {
 		/* It may be armed for what is gone, too late for what comes. */
-		virtgpu_bo_cache_arm(cache, ktime_add_ms(ktime_get(), ms));
+		virtgpu_bo_cache_arm(cache, ktime_add_ms(ktime_get(),
+							 ms ?: RECHECK_MS));
 		virtgpu_bo_cache_arm_expiry(cache);
 	}
 	spin_unlock(&cache->lock);

@@ -351,7 +351,8 @@ void virtio_gpu_recycle_attached(struct drm_gem_object *obj)
  * @obj: the BO
  * @file: whose handle
  *
- * Returns: true if the BO shall stay attached to the file's context.
+ * Returns: true if no CTX_DETACH shall be sent: the BO stays attached to the file's
+ * context, or the host has let go of it, or soon will and then detaches it too.
  */
 bool virtio_gpu_recycle_close(struct drm_gem_object *obj, struct drm_file *file)
 {
@@ -359,29 +360,27 @@ bool virtio_gpu_recycle_close(struct drm_gem_object *obj, struct drm_file *file)
 	struct virtio_gpu_recycle_bo *state = &bo->recycle;
 	struct virtio_gpu_device *vgdev = bo_to_vgdev(bo);
 	struct virtio_gpu_fpriv *vfpriv = file->driver_priv;
-	bool withheld;
+	bool active = virtgpu_bo_cache_active(to_cache(vgdev)), unneeded;
 
-	/* Then the host knows nothing of it, or soon will not. */
-	if (READ_ONCE(state->need) >= VIRTIO_GPU_NEED_DROPPING)
-		return true;
-	if (!virtgpu_bo_cache_active(to_cache(vgdev)))
-		return false;
 	/* Who frees it may be a worker. */
-	if (state->entry.group)
+	if (active && state->entry.group)
 		virtgpu_bo_group_wake(state->entry.group);
-	if (!state->entry.owner || state->entry.owner != vfpriv->bo_owner)
-		return false;
 
 	spin_lock(&vgdev->recycle.state_lock);
-	/* An flink name goes with the last handle, but not before this. */
-	if (READ_ONCE(obj->name))
+	unneeded = !virtio_gpu_madvise_needed(bo);
+	/*
+	 * An flink name goes with the last handle, but not before this.  And what
+	 * is about to be detached must not be dropped before it is.
+	 */
+	if (READ_ONCE(obj->name) || !active || !state->entry.owner ||
+	    state->entry.owner != vfpriv->bo_owner)
 		state->shared = true;
 	state->lone = !state->shared;
 	/* A file may have no context, and then it was never attached. */
-	withheld = state->lone && state->attached;
-	state->withheld = withheld;
+	state->withheld = state->lone && state->attached;
+	unneeded |= state->withheld;
 	spin_unlock(&vgdev->recycle.state_lock);
-	return withheld;
+	return unneeded;
 }
 
 /**

@@ -26,6 +26,7 @@
  * @entry: the part under test
  * @link: in &fake_device.waiting
  * @busy: it can't be dropped now
+ * @asked: how often that was asked
  * @dropping: it is being dropped, not freed
  * @dropped: it was
  */
@@ -33,6 +34,7 @@ struct fake_bo {
 	struct virtgpu_bo_entry entry;
 	struct list_head link;
 	bool busy;
+	unsigned int asked;
 	bool dropping;
 	bool dropped;
 };
@@ -149,6 +151,7 @@ static bool op_claim(struct virtgpu_bo_entry *entry)
 {
 	struct fake_bo *bo = to_bo(entry);
 
+	bo->asked++;
 	if (bo->busy)
 		return false;
 	bo->dropping = true;
@@ -928,6 +931,25 @@ static void purgeable_that_is_busy_waits(struct kunit *test)
 	bo_free(dev, idle);
 }
 
+/* What is busy when the cache is switched off is not asked for all the time. */
+static void purgeable_outlasts_the_cache(struct kunit *test)
+{
+	struct fake_device *dev = test->priv;
+	struct virtgpu_bo_cache *cache = &dev->cache;
+	struct fake_bo *bo = new_bo(test, NULL, &texture, 4);
+	ktime_t since = ktime_get();
+
+	bo->busy = true;
+	put(test, bo, VIRTGPU_BO_TIER_PURGEABLE);
+	virtgpu_bo_cache_set_timeout(cache, 0);
+	eventually(test, READ_ONCE(bo->asked) > 3);
+	KUNIT_EXPECT_LE(test, READ_ONCE(bo->asked),
+			2 + ktime_ms_delta(ktime_get(), since) / 5);
+	WRITE_ONCE(bo->busy, false);
+	eventually(test, READ_ONCE(bo->dropped));
+	bo_free(dev, bo);
+}
+
 /* It is the client's own memory: any size, and no room made for it. */
 static void purgeable_does_not_count(struct kunit *test)
 {
@@ -1085,6 +1107,7 @@ static struct kunit_case bo_cache_cases[] = {
 	KUNIT_CASE(backing_off_grows_and_ends),
 	KUNIT_CASE(purgeable_is_given_back_or_dropped),
 	KUNIT_CASE(purgeable_that_is_busy_waits),
+	KUNIT_CASE(purgeable_outlasts_the_cache),
 	KUNIT_CASE(purgeable_does_not_count),
 	KUNIT_CASE(every_reason_is_counted),
 	KUNIT_CASE_SLOW(all_at_once),

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
  * KUnit tests of what keeps a freed BO out of a tier.  Each reason by itself, on
- * a BO that could be kept if it were not for that.
+ * a BO that could be kept if it were not for that.  And of what the host is told
+ * when the BO's handle is closed.
  */
 
 #include <kunit/test.h>
@@ -23,8 +24,10 @@
  * @owner: who made it
  * @group: whom it is charged to
  * @sgt: stands for its scatter list
+ * @dev: leads from the BO to the device
  */
 struct judged {
+	struct drm_device dev;
 	struct virtio_gpu_device *vgdev;
 	struct virtio_gpu_object *bo;
 	struct virtgpu_bo_owner *owner;
@@ -60,6 +63,7 @@ static void judged_make_bo(struct kunit *test, struct judged *judged)
 	judged->bo->hw_res_handle = RES_ID;
 	judged->bo->base.sgt = &judged->sgt;
 	judged->bo->recycle.lone = true;
+	obj->dev = &judged->dev;
 	obj->size = PAGE_SIZE;
 	obj->resv = &obj->_resv;
 	dma_resv_init(obj->resv);
@@ -79,6 +83,8 @@ static int judged_init(struct kunit *test)
 				      GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, judged->vgdev);
 	judged->vgdev->has_virgl_3d = true;
+	judged->dev.dev_private = judged->vgdev;
+	spin_lock_init(&judged->vgdev->recycle.state_lock);
 	judged->owner = virtgpu_bo_owner_new(1);
 	KUNIT_ASSERT_NOT_NULL(test, judged->owner);
 	test->priv = judged;
@@ -294,6 +300,64 @@ static void nothing_busy(struct kunit *test)
 	}
 }
 
+/*
+ * Detaching
+ */
+
+static bool stays_attached(struct kunit *test, struct virtgpu_bo_owner *closer)
+{
+	struct judged *judged = test->priv;
+	struct virtio_gpu_fpriv fpriv = { .bo_owner = closer };
+	struct drm_file file = { .driver_priv = &fpriv };
+
+	judged->bo->recycle.attached = true;
+	return virtio_gpu_recycle_close(&judged->bo->base.base, &file);
+}
+
+static void owned_stays_attached(struct kunit *test)
+{
+	struct judged *judged = test->priv;
+
+	KUNIT_EXPECT_TRUE(test, stays_attached(test, judged->owner));
+	expect_resource(test, VIRTGPU_BO_REJECT_NONE);
+}
+
+static void shared_is_detached(struct kunit *test)
+{
+	struct judged *judged = test->priv;
+
+	judged->bo->recycle.shared = true;
+	KUNIT_EXPECT_FALSE(test, stays_attached(test, judged->owner));
+}
+
+/* A blob, say.  It must not be dropped before it is detached, either. */
+static void unowned_is_detached(struct kunit *test)
+{
+	struct judged *judged = test->priv;
+	struct virtio_gpu_recycle_bo *state = &judged->bo->recycle;
+
+	state->entry.owner = NULL;
+	KUNIT_EXPECT_FALSE(test, stays_attached(test, judged->owner));
+	KUNIT_EXPECT_TRUE(test, state->shared);
+	state->entry.owner = judged->owner;
+}
+
+/* It may be dropped at any moment, and the host must not be asked after that. */
+static void unneeded_is_not_detached(struct kunit *test)
+{
+	struct judged *judged = test->priv;
+	struct virtio_gpu_recycle_bo *state = &judged->bo->recycle;
+
+	state->entry.owner = NULL;
+	for (state->need = VIRTIO_GPU_NEED_NO;
+	     state->need <= VIRTIO_GPU_NEED_DROPPED; state->need++)
+		KUNIT_EXPECT_TRUE(test, stays_attached(test, judged->owner));
+	virtgpu_bo_cache_set_enabled(&judged->vgdev->recycle.cache, false);
+	state->need = VIRTIO_GPU_NEED_NO;
+	KUNIT_EXPECT_TRUE(test, stays_attached(test, judged->owner));
+	state->entry.owner = judged->owner;
+}
+
 static struct kunit_case recycle_cases[] = {
 	KUNIT_CASE(a_plain_bo_is_kept),
 	KUNIT_CASE(not_when_the_device_is_gone),
@@ -309,6 +373,10 @@ static struct kunit_case recycle_cases[] = {
 	KUNIT_CASE(nothing_without_its_owner),
 	KUNIT_CASE(nothing_the_host_refused),
 	KUNIT_CASE(nothing_busy),
+	KUNIT_CASE(owned_stays_attached),
+	KUNIT_CASE(shared_is_detached),
+	KUNIT_CASE(unowned_is_detached),
+	KUNIT_CASE(unneeded_is_not_detached),
 	{}
 };
 
