@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* virtgpu-cachectl: commands, options, and which goes with which. */
+
+#include <errno.h>
+#include <getopt.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cachectl.h"
+#include "files.h"
+
+/**
+ * struct option_help - an option
+ * @letter: what it is called in struct command, in capitals if that is all
+ * @is_short: it can be given by the letter, too
+ * @name: its long name
+ * @argument: what it takes, or NULL
+ * @help: what it does
+ */
+struct option_help {
+	char letter;
+	bool is_short;
+	const char *name;
+	const char *argument;
+	const char *help;
+};
+
+static const struct option_help option_table[] = {
+	{ 'd', true, "device", "DEVICE",
+	  "only this one: virtio0, card0 or what it is on" },
+	{ 'J', true, "json", NULL, "print JSON" },
+	{ 'n', true, "noheadings", NULL, "print no headings" },
+	{ 'r', true, "raw", NULL, "print columns one blank apart" },
+	{ 'b', true, "bytes", NULL, "print plain numbers: bytes, milliseconds" },
+	{ 'o', true, "output", "COLUMNS",
+	  "print these, with commas between; +COLUMNS: also" },
+	{ 'O', true, "output-all", NULL, "print all columns" },
+	{ 'L', false, "list-columns", NULL, "say what columns there are" },
+	{ 'P', false, "persist", NULL,
+	  "for good, by a udev rule; for all devices without --device" },
+	{ 'T', false, "tier", "TIER", "only resource, pages or purgeable" },
+	{ 'W', false, "wait", NULL, "wait as long as the host takes" },
+	/* For all commands */
+	{ 'S', false, "sysroot", "DIR", "take DIR for the root folder" },
+	{ 'h', true, "help", NULL, "say how it is used" },
+	{ 'V', true, "version", NULL, "say which version this is" },
+};
+
+#define OPTIONS ARRAY_SIZE(option_table)
+
+static const char for_all[] = "ShV";
+
+struct command {
+	const char *name;
+	const char *arguments;
+	const char *help;
+	const char *options;	/* letters */
+	int min, max;		/* arguments; -1: any number */
+	command_fn *run;
+};
+
+/* The first is what is done without a command. */
+static const struct command commands[] = {
+	{ "", "", "one line a device", "dJnrboOL", 0, 0, cmd_list },
+	{ "show", "[DEVICE]", "all that there is to know", "dJnrb", 0, 1,
+	  cmd_show },
+	{ "get", "KEY...", "print knobs or counters, one a line", "db", 1, -1,
+	  cmd_get },
+	{ "set", "KEY=VALUE...", "turn knobs, all or none", "dP", 1, -1,
+	  cmd_set },
+	{ "reset", "", "turn all knobs to what devices start with", "dP", 0, 0,
+	  cmd_reset },
+	{ "purge", "", "drop what is held, and say what it was", "dJnrbTW", 0,
+	  0, cmd_purge },
+};
+
+static bool goes_with(const struct command *command,
+		      const struct option_help *option)
+{
+	return strchr(for_all, option->letter) ||
+	       strchr(command->options, option->letter);
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+static void print_option(const struct option_help *option)
+{
+	char *name = format("--%s%s%s", option->name,
+			    option->argument ? " " : "",
+			    option->argument ? option->argument : "");
+
+	if (option->is_short)
+		printf("  -%c, %-20s %s\n", option->letter, name, option->help);
+	else
+		printf("      %-20s %s\n", name, option->help);
+	free(name);
+}
+
+static void print_help(const struct command *command)
+{
+	printf("Usage: virtgpu-cachectl%s%s [OPTION...]%s%s\n",
+	       *command->name ? " " : "", command->name,
+	       *command->arguments ? " " : "", command->arguments);
+	if (!*command->name)
+		puts("       virtgpu-cachectl COMMAND [OPTION...] [ARGUMENT...]");
+	printf("\nThe BO cache of virtio GPUs: %s.\n\nOptions:\n",
+	       command->help);
+	for (size_t i = 0; i < OPTIONS; i++)
+		if (goes_with(command, &option_table[i]))
+			print_option(&option_table[i]);
+	if (!*command->name) {
+		puts("\nCommands (COMMAND --help says more):");
+		for (size_t i = 1; i < ARRAY_SIZE(commands); i++)
+			printf("  %-8s %-19s %s\n", commands[i].name,
+			       commands[i].arguments, commands[i].help);
+	}
+	puts("\nSee virtgpu-cachectl(8).");
+}
+
+static enum status usage_error(const struct command *command)
+{
+	advise("'virtgpu-cachectl%s%s --help' says how it is used",
+	       *command->name ? " " : "", command->name);
+	return USAGE;
+}
+
+static enum status set_sysroot(const char *path)
+{
+	int error = root_set(path);
+
+	if (!error)
+		return DONE;
+	complain("--sysroot: %s: %s", path, strerror(error));
+	advise("it takes a folder that has sys/ and proc/");
+	return FAILED;
+}
+
+static enum status set_option(struct options *opts, int letter,
+			      const char *argument)
+{
+	switch (letter) {
+	case 'd':
+		opts->device = argument;
+		break;
+	case 'J':
+		opts->json = true;
+		break;
+	case 'n':
+		opts->noheadings = true;
+		break;
+	case 'r':
+		opts->raw = true;
+		break;
+	case 'b':
+		opts->bytes = true;
+		break;
+	case 'o':
+		opts->columns = argument;
+		break;
+	case 'O':
+		opts->all_columns = true;
+		break;
+	case 'L':
+		opts->list_columns = true;
+		break;
+	case 'P':
+		opts->persist = true;
+		break;
+	case 'T':
+		opts->tier = argument;
+		break;
+	case 'W':
+		opts->wait = true;
+		break;
+	case 'S':
+		return set_sysroot(argument);
+	}
+	return DONE;
+}
+
+/* For getopt_long(): made of the table */
+static void getopt_tables(struct option *longs, char *letters)
+{
+	for (size_t i = 0; i < OPTIONS; i++) {
+		longs[i].name = option_table[i].name;
+		longs[i].has_arg = option_table[i].argument != NULL;
+		longs[i].flag = NULL;
+		longs[i].val = option_table[i].letter;
+		if (!option_table[i].is_short)
+			continue;
+		*letters++ = option_table[i].letter;
+		if (option_table[i].argument)
+			*letters++ = ':';
+	}
+	memset(&longs[OPTIONS], 0, sizeof(*longs));
+	*letters = '\0';
+}
+
+static size_t option_index(char letter)
+{
+	size_t i = 0;
+
+	while (option_table[i].letter != letter)
+		i++;
+	return i;
+}
+
+/* They may stand anywhere, so all are read before the command is known. */
+static enum status read_options(int argc, char **argv, struct options *opts,
+				bool *given)
+{
+	struct option longs[OPTIONS + 1];
+	enum status status = DONE;
+	char letters[2 * OPTIONS + 1];
+	int letter;
+
+	getopt_tables(longs, letters);
+	/* What getopt_long() complains as */
+	argv[0] = (char *)"virtgpu-cachectl";
+	while (!status &&
+	       (letter = getopt_long(argc, argv, letters, longs, NULL)) >= 0) {
+		if (letter == '?')
+			return usage_error(&commands[0]);
+		given[option_index(letter)] = true;
+		status = set_option(opts, letter, optarg);
+	}
+	return status;
+}
+
+static enum status check(const struct command *command, const bool *given,
+			 int argc)
+{
+	const char *name = *command->name ? command->name :
+			   "the list of devices";
+
+	for (size_t i = 0; i < OPTIONS; i++) {
+		if (!given[i] || goes_with(command, &option_table[i]))
+			continue;
+		complain("--%s does not go with %s", option_table[i].name,
+			 name);
+		return usage_error(command);
+	}
+	if (argc >= command->min &&
+	    (command->max < 0 || argc <= command->max))
+		return DONE;
+	complain("%s: too %s arguments", name,
+		 argc < command->min ? "few" : "many");
+	return usage_error(command);
+}
+
+static enum status run(int argc, char **argv)
+{
+	const struct command *command = &commands[0];
+	bool given[OPTIONS] = { false };
+	struct options opts = { 0 };
+	enum status status;
+
+	status = read_options(argc, argv, &opts, given);
+	if (status)
+		return status;
+	argv += optind;
+	argc -= optind;
+	if (given[option_index('V')]) {
+		puts("virtgpu-cachectl " VERSION);
+		return DONE;
+	}
+	if (argc) {
+		command = find_command(*argv);
+		if (!command || command == &commands[0]) {
+			complain("unknown command '%s'", *argv);
+			return usage_error(&commands[0]);
+		}
+		argv++;
+		argc--;
+	}
+	if (given[option_index('h')]) {
+		print_help(command);
+		return DONE;
+	}
+	status = check(command, given, argc);
+	return status ? status : command->run(&opts, argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+	enum status status;
+
+	/* For names and graphs; numbers are written as everywhere */
+	setlocale(LC_CTYPE, "");
+	status = end_of_output(run(argc, argv));
+	root_close();
+	return status;
+}
