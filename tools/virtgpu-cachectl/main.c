@@ -74,6 +74,9 @@ static const struct command commands[] = {
 	  cmd_reset },
 	{ "purge", "", "drop what is held, and say what it was", "dJnrbTW", 0,
 	  0, cmd_purge },
+	{ "top", "[INTERVAL]", "watch it on a terminal", "d", 0, 1, cmd_top },
+	{ "stat", "[INTERVAL [COUNT]]", "watch it in lines", "dnb", 0, 2,
+	  cmd_stat },
 };
 
 static bool goes_with(const struct command *command,
