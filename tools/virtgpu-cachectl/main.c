@@ -77,6 +77,9 @@ static const struct command commands[] = {
 	{ "top", "[INTERVAL]", "watch it on a terminal", "d", 0, 1, cmd_top },
 	{ "stat", "[INTERVAL [COUNT]]", "watch it in lines", "dnb", 0, 2,
 	  cmd_stat },
+	{ "metrics", "", "print OpenMetrics", "d", 0, 0, cmd_metrics },
+	{ "doctor", "", "look for what keeps the cache from working", "Jnr", 0,
+	  0, cmd_doctor },
 };
 
 static bool goes_with(const struct command *command,
