@@ -8,6 +8,8 @@ make SUITE=NAME     build it in the root of a Debian suite, for its kernel:
                     kernel that looks for mistakes
 make SUITE=NAME tests   build the guest's test programs there
                     (W=1, C=1 and V=1 mean what they mean to the kernel)
+make tools          build virtgpu-cachectl here, into build/tools
+make install        install it below $$(DESTDIR)$$(PREFIX); PREFIX is /usr/local
 make demo           show what the cache does, in a guest
 make test           run all tests
 make check          run the most telling tests
@@ -22,10 +24,10 @@ $(cache).
 endef
 
 shells := scripts/setup scripts/upstream-source scripts/guest-init scripts/lint \
-	scripts/debug-kernel
+	scripts/debug-kernel tools/virtgpu-cachectl/completion.bash
 cache := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/virtgpu-bo-cache
 
-.PHONY: all modules tests lint test check soak mutants demo clean help setup
+.PHONY: all modules tests tools install lint test check soak mutants demo clean help setup
 
 ifdef SUITE
 
@@ -53,8 +55,14 @@ tests: $(KVER:%=tests-%)
 tests-%:
 	@$(locked) $(MAKE) --no-print-directory -C tests/guest O=$(CURDIR)/build/$*/tests
 	@$(locked) $(MAKE) --no-print-directory -f scripts/module.mk KVER=$* tests
+	@$(locked) $(MAKE) --no-print-directory -C tools/virtgpu-cachectl \
+		O=$(CURDIR)/build/$*/tools
 
 endif
+
+tools install:
+	@$(MAKE) --no-print-directory -C tools/virtgpu-cachectl \
+		O=$(CURDIR)/build/tools $(if $(filter install,$@),install)
 
 lint:
 	scripts/suite forky -- scripts/lint

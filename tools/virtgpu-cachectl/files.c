@@ -151,7 +151,7 @@ static int dir_sync(const char *file)
 int file_replace(const char *path, const char *text)
 {
 	char *temporary = format("%s.%ld", path, (long)getpid());
-	int fd = open_at(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
+	int fd = open_at(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
 	int error;
 
 	if (fd < 0) {

@@ -83,6 +83,11 @@ static const char *column_name(size_t column)
 	       attrs[column - SPECIALS].column;
 }
 
+static const char *column_key(size_t column)
+{
+	return column < SPECIALS ? NULL : attrs[column - SPECIALS].name;
+}
+
 static const char *column_help(size_t column)
 {
 	return column < SPECIALS ? specials[column].help :
@@ -166,11 +171,13 @@ static enum status list_columns(const struct options *opts)
 	struct libscols_line *line;
 
 	table_column(table, "COLUMN", COLUMN_TEXT, opts);
+	table_column(table, "KEY", COLUMN_TEXT, opts);
 	table_column(table, "DESCRIPTION", COLUMN_TEXT, opts);
 	for (size_t i = 0; i < COLUMNS; i++) {
 		line = table_line(table, NULL);
 		table_cell(line, 0, copy(column_name(i)));
-		table_cell(line, 1, copy(column_help(i)));
+		table_cell(line, 1, copy(column_key(i)));
+		table_cell(line, 2, copy(column_help(i)));
 	}
 	return table_end(table);
 }

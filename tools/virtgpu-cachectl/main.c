@@ -37,7 +37,7 @@ static const struct option_help option_table[] = {
 	{ 'o', true, "output", "COLUMNS",
 	  "print these, with commas between; +COLUMNS: also" },
 	{ 'O', true, "output-all", NULL, "print all columns" },
-	{ 'L', false, "list-columns", NULL, "say what columns there are" },
+	{ 'L', false, "list-columns", NULL, "say what columns and keys there are" },
 	{ 'P', false, "persist", NULL,
 	  "for good, by a udev rule; for all devices without --device" },
 	{ 'T', false, "tier", "TIER", "only resource, pages or purgeable" },

@@ -21,7 +21,7 @@ static const struct attr *find_key(const char *name, bool knob)
 
 	if (!attr) {
 		complain("unknown key '%s'", name);
-		advise("'virtgpu-cachectl show' shows those there are");
+		advise("'virtgpu-cachectl --list-columns' shows those there are");
 	} else if (knob && attr->kind != KNOB) {
 		complain("'%s' can't be set, it is a counter", name);
 		advise("enabled, timeout_ms and max_bytes can be set");

@@ -2,13 +2,11 @@
 /* "top": what happens, on a terminal, until q is pressed. */
 
 #include <curses.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <langinfo.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "clients.h"
@@ -339,11 +337,10 @@ static void watch(struct top *top, struct timespec interval)
 		samples_take(&top->samples);
 		remember(top);
 		draw(top);
-		errno = 0;
 		key = getch();
-		/* An error without a reason is the end of the interval */
+		/* ERR is the end of the interval, or of the terminal */
 		if (key == 'q' || key == 'Q' ||
-		    (key == ERR && errno && errno != EINTR && errno != EAGAIN))
+		    (key == ERR && !isatty(STDIN_FILENO)))
 			break;
 	}
 	endwin();

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# Completion for virtgpu-cachectl, by what the program itself says there is.
+
+_virtgpu_cachectl_options() { # [COMMAND]
+	virtgpu-cachectl "$@" --help 2> /dev/null |
+		sed -n '/^Options:/,/^$/ s/.* \(--[a-z-]*\) .*/\1/p'
+}
+
+_virtgpu_cachectl_commands() {
+	virtgpu-cachectl --help 2> /dev/null |
+		sed -n '/^Commands/,/^$/ s/^  \([a-z]\{1,\}\) .*/\1/p'
+}
+
+# The first is the column, the second the key that it shows, if it does
+_virtgpu_cachectl_columns() { # 1|2
+	virtgpu-cachectl --list-columns --noheadings --raw | cut -d ' ' -f "$1"
+}
+
+_virtgpu_cachectl_devices() {
+	virtgpu-cachectl --noheadings --raw --output DEVICE 2> /dev/null
+}
+
+# What the word after the option or command before it can be
+_virtgpu_cachectl_words() { # COMMAND PREVIOUS
+	case $2 in
+	-d | --device) _virtgpu_cachectl_devices ;;
+	-o | --output) _virtgpu_cachectl_columns 1 ;;
+	--tier) echo resource pages purgeable ;;
+	--sysroot | =) ;;
+	*)	_virtgpu_cachectl_options ${1:+"$1"}
+		case $1 in
+		'') _virtgpu_cachectl_commands ;;
+		show) _virtgpu_cachectl_devices ;;
+		get) _virtgpu_cachectl_columns 2 ;;
+		set) echo enabled= timeout_ms= max_bytes= ;;
+		esac ;;
+	esac
+}
+
+_virtgpu_cachectl() {
+	local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+	local command='' i before=''
+
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-*) ;;
+		*)	case ${COMP_WORDS[i - 1]} in
+			-d | --device | -o | --output | --tier | --sysroot) ;;
+			*)	command=${COMP_WORDS[i]}
+				break ;;
+			esac ;;
+		esac
+	done
+	# Of a list of columns, the last one is being written
+	case $previous in
+	-o | --output)
+		before=${word%"${word##*[,+]}"}
+		word=${word##*[,+]} ;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -P "$before" -W \
+		"$(_virtgpu_cachectl_words "$command" "$previous")" -- "$word")
+	[[ ${COMPREPLY[0]} != *= ]] || compopt -o nospace
+}
+
+complete -F _virtgpu_cachectl virtgpu-cachectl
