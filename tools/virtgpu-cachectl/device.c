@@ -101,7 +101,8 @@ static bool device_read(struct device *device, const char *name)
 		there = has_cache(name);
 	} else {
 		path = format(DRIVER_PATH "/%s", name);
-		there = file_exists(path);
+		/* It might have gone and come back in between */
+		there = file_exists(path) && !has_cache(name);
 		free(path);
 	}
 	if (!there)

@@ -3,8 +3,9 @@
 
 #include "samples.h"
 
-#include <ctype.h>
-#include <stdlib.h>
+/* What it takes to look is not to be most of it; what a terminal can wait */
+#define MIN_MS 10
+#define MAX_MS 1000000
 
 void samples_take(struct samples *samples)
 {
@@ -54,21 +55,20 @@ double sample_rate(const struct samples *samples, const struct device *device,
 
 bool interval_parse(const char *text, struct timespec *interval)
 {
-	char *end;
-	double seconds = strtod(text, &end);
+	const char *wrong;
 	uint64_t ms;
 
-	if (*end && !unit_parse(UNIT_MS, text, &ms)) {
-		seconds = ms / 1e3;
-		end = "";
-	}
-	if (!isdigit((unsigned char)*text) || *end || seconds < 0.01 ||
-	    seconds > 1e6) {
-		complain("'%s' is no interval", text);
-		advise("it is in seconds, 0.01 or more, or has a unit: 2, 0.5 or 250ms");
+	wrong = unit_parse(UNIT_INTERVAL, text, &ms);
+	if (!wrong && ms < MIN_MS)
+		wrong = "is too small";
+	if (!wrong && ms > MAX_MS)
+		wrong = "is too large";
+	if (wrong) {
+		complain("interval: '%s' %s", text, wrong);
+		advise("it is in seconds or has a unit, for example 2, 0.5 or 250ms");
 		return false;
 	}
-	interval->tv_sec = seconds;
-	interval->tv_nsec = (seconds - interval->tv_sec) * 1e9;
+	interval->tv_sec = ms / 1000;
+	interval->tv_nsec = ms % 1000 * 1000000;
 	return true;
 }

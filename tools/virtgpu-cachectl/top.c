@@ -277,7 +277,7 @@ static void draw_clients(struct top *top)
 	if (!clients.n) {
 		line(top, PLAIN, checked(strdup(geteuid() ?
 		     "no client seen; root sees those of others" :
-		     "no client seen; before Linux 6.5 the kernel doesn't tell")));
+		     "no client seen; before Linux 6.12 the kernel doesn't tell")));
 	} else {
 		text = rest = clients_text(&clients, top->only);
 		while ((one = strsep(&rest, "\n")) && *one) {

@@ -31,6 +31,13 @@ static const struct suffix times[] = {
 	{ NULL, 0 }
 };
 
+static const struct suffix intervals[] = {
+	{ "", 1000 }, { "ms", 1 }, { "s", 1000 }, { "min", 60000 },
+	{ NULL, 0 }
+};
+
+static const struct suffix none[] = { { "", 1 }, { NULL, 0 } };
+
 static const char *const on[] = { "on", "yes", "true", "1", "y" };
 static const char *const off[] = { "off", "no", "false", "0", "n" };
 
@@ -114,13 +121,13 @@ static const char *parse_switch(const char *text, uint64_t *value)
 
 const char *unit_parse(enum unit unit, const char *text, uint64_t *value)
 {
-	static const struct suffix none[] = { { "", 1 }, { NULL, 0 } };
-
 	switch (unit) {
 	case UNIT_SWITCH:
 		return parse_switch(text, value);
 	case UNIT_MS:
 		return parse_quantity(times, text, value);
+	case UNIT_INTERVAL:
+		return parse_quantity(intervals, text, value);
 	case UNIT_BYTES:
 		return parse_quantity(sizes, text, value);
 	default:

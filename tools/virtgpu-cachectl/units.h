@@ -6,7 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum unit { UNIT_NONE, UNIT_SWITCH, UNIT_MS, UNIT_BYTES };
+enum unit {
+	UNIT_NONE, UNIT_SWITCH, UNIT_BYTES,
+	UNIT_MS,
+	UNIT_INTERVAL,			/* the same, but without a unit seconds */
+};
 
 /*
  * Text to number: of bytes ("64M", "1.5GiB"), milliseconds ("2s", "250ms") or 0
