@@ -10,6 +10,7 @@ make SUITE=NAME tests   build the guest's test programs there
                     (W=1, C=1 and V=1 mean what they mean to the kernel)
 make tools          build virtgpu-cachectl here, into build/tools
 make install        install it below $$(DESTDIR)$$(PREFIX); PREFIX is /usr/local
+make screenshot     make the picture of virtgpu-cachectl top again, in a guest
 make demo           show what the cache does, in a guest
 make test           run all tests
 make check          run the most telling tests
@@ -27,7 +28,8 @@ shells := scripts/setup scripts/upstream-source scripts/guest-init scripts/lint 
 	scripts/debug-kernel tools/virtgpu-cachectl/completion.bash
 cache := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/virtgpu-bo-cache
 
-.PHONY: all modules tests tools install lint test check soak mutants demo clean help setup
+.PHONY: all modules tests tools install lint test check soak mutants demo screenshot \
+	clean help setup
 
 ifdef SUITE
 
@@ -85,6 +87,15 @@ mutants: setup
 
 demo: setup
 	scripts/demo $(DEMOFLAGS)
+
+picture := virtgpu-cachectl-top.png
+
+screenshot: setup
+	$(MAKE) SUITE=forky modules tests
+	mkdir -p build/screenshot
+	scripts/guest --suite forky --timeout 300 --share build/screenshot -- \
+		tests/guest/screenshot
+	cp build/screenshot/$(picture) Documentation/gpu/$(picture)
 
 clean:
 	rm -rf build

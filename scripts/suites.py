@@ -34,6 +34,7 @@ PACKAGES = """
     libgl1-mesa-dri libegl-mesa0 mesa-utils kmscube glmark2-es2-drm weston
     libdrm-dev libdrm-tests libgbm-dev libegl-dev libgles-dev
     libtracefs-dev libtraceevent-dev libcmocka-dev
+    libsmartcols-dev libncurses-dev jq tmux mandoc python3-prometheus-client
 """.split()
 
 # QEMU is forky's for all suites: it can do blobs, and the host needs none.
@@ -42,6 +43,7 @@ SUITES = {
     "trixie": PACKAGES,
     "forky": PACKAGES + """
         igt-gpu-tools-tests igt-gpu-tools gnuplot-nox fonts-dejavu-core
+        valgrind clang libclang-rt-dev promtool xterm imagemagick
         g++ flex bison bc libelf-dev
         qemu-system-x86 qemu-system-gui qemu-system-modules-opengl xvfb
     """.split(),
