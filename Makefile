@@ -14,9 +14,11 @@ make screenshot     make the picture of virtgpu-cachectl top again, in a guest
 make demo           show what the cache does, in a guest
 make test           run all tests
 make check          run the most telling tests
+make igt            run the IGT tests, ours and upstream's, of all suites
 make soak           run those that take hours
 make mutants        break the driver on purpose, again and again, and see the
-                    tests notice (MUTANTS='NAME...': only these)
+                    tests notice (MUTANTS='NAME...': only these; --igt: the
+                    IGT tests)
 make lint           checkpatch, kernel-doc and sparse over our files
 make clean          remove what was built here
 
@@ -25,16 +27,17 @@ $(cache).
 endef
 
 shells := scripts/setup scripts/upstream-source scripts/guest-init scripts/lint \
-	scripts/debug-kernel tools/virtgpu-cachectl/completion.bash
+	scripts/debug-kernel tools/virtgpu-cachectl/completion.bash tests/igt/check \
+	tests/igt/guest
 cache := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/virtgpu-bo-cache
 
-.PHONY: all modules tests tools install lint test check soak mutants demo screenshot \
-	clean help setup
+.PHONY: all modules tests igt-tests tools install lint test check igt soak mutants \
+	demo screenshot clean help setup
 
 ifdef SUITE
 
 # The same again, in the suite's root.  Our own make's jobs end at its door.
-all modules tests:
+all modules tests igt-tests:
 	@+scripts/suite $(SUITE) -- make --no-print-directory -j$(shell nproc) \
 		$(if $(findstring s,$(firstword -$(MAKEFLAGS))),-s) \
 		$(filter-out SUITE=%,$(MAKEOVERRIDES)) $@
@@ -60,6 +63,10 @@ tests-%:
 	@$(locked) $(MAKE) --no-print-directory -C tools/virtgpu-cachectl \
 		O=$(CURDIR)/build/$*/tools
 
+# Against the libigt of the root that this runs in
+igt-tests:
+	@$(MAKE) --no-print-directory -C tests/igt O=$(CURDIR)/build/igt
+
 endif
 
 tools install:
@@ -78,6 +85,9 @@ test: setup
 
 check: setup
 	tests/run --quick $(ARGS)
+
+igt: setup
+	tests/run --only ' igt$$' $(ARGS)
 
 soak: setup
 	tests/run --soak $(ARGS)

@@ -24,13 +24,8 @@ class Compared:
     def prepare(cls, share):
         shutil.rmtree(share, ignore_errors=True)
         share.mkdir(parents=True)
-        (share / "job").write_text(textwrap.dedent(cls.job()),
+        (share / "job").write_text(textwrap.dedent(cls.JOB),
                                    encoding="utf-8")
-
-    @classmethod
-    def job(cls):
-        """The script."""
-        return cls.JOB
 
     @classmethod
     def compare(cls, stock, ours):
@@ -47,35 +42,24 @@ class Compared:
 
 
 class Igt(Compared):
-    """Debian's IGT, through its own runner.
+    """IGT through its own runner: upstream's tests and ours (tests/igt).
 
-    The runner asks each program in its folder for its subtests, which takes
-    an emulated guest a minute.  So it gets a folder of those that matter.
+    Ours know what a driver without the cache has to do: on both drivers each
+    of them passes, or skips and says why.
     """
     name = "igt"
-    TESTS = """
+    OURS = ["virtgpu_bo_cache", "virtgpu_madvise"]
+    UPSTREAM = """
         core_auth core_getclient core_getstats core_getversion
         core_setmaster core_setmaster_vs_auth core_sysfs core_debugfs
         drm_virtgpu dumb_buffer dmabuf_sync_file vgem_basic syncobj_basic
         kms_addfb_basic kms_prop_blob kms_getfb""".split()
-    JOB = """
-        export IGT_FORCE_DRIVER=virtio_gpu
-        mkdir /tmp/igt
-        cd /tmp/igt
-        printf 'TESTLIST\\n%s\\nEND TESTLIST\\n' > test-list.txt
-        for test in %s; do
-            ln -s "/usr/libexec/igt-gpu-tools/$test"
-        done
-        """
-    RUN = """
-        igt_runner -o . /root/results
-        cp /root/results/results.json /mnt/share/
-        """
-
-    @classmethod
-    def job(cls):
-        names = " ".join(cls.TESTS)
-        return cls.JOB % (names, names) + cls.RUN
+    COMMAND = ["tests/igt/guest", *UPSTREAM, *OURS]
+    # QEMU's root, which is forky's, for those who have no IGT
+    OPTIONS = ("--qemu", "-fsdev local,id=forky,path=/,security_model=none,"
+               "readonly=on,multidevs=remap "
+               "-device virtio-9p-pci,fsdev=forky,mount_tag=forky")
+    JOB = ""
 
     @staticmethod
     def read(share):
@@ -83,21 +67,70 @@ class Igt(Compared):
             text = (share / "results.json").read_text(encoding="utf-8")
         except FileNotFoundError:
             return {}
-        return {name: test["result"]
+        return {name: Igt.verdict(test)
                 for name, test in json.loads(text)["tests"].items()}
+
+    @staticmethod
+    def verdict(test):
+        """Its result, and why if it says so."""
+        result = test["result"]
+        if result == "skip" and (said := re.search(
+                r"Test requirement: .*\n(?!Last errno|Test requirement)(.*)",
+                test["out"])):
+            return f"skip: {said[1]}"
+        if result == "fail":
+            said = re.findall(r"CRITICAL: (?!Last errno)(.*)", test["err"])
+            return f"fail: {' '.join(dict.fromkeys(said))}"
+        return result
 
     @staticmethod
     def good(verdict):
         # "dmesg-warn" is a pass that logged, as a refused attach does
         return verdict in ("pass", "dmesg-warn")
 
+    @classmethod
+    def compare(cls, stock, ours):
+        def is_ours(test):
+            return test.split("@")[1] in cls.OURS
+
+        yield from super().compare(
+            *({test: verdict for test, verdict in verdicts.items()
+               if not is_ours(test)} for verdicts in (stock, ours)))
+        for driver, verdicts in ("stock", stock), ("our", ours):
+            own = {test: verdict for test, verdict in verdicts.items()
+                   if is_ours(test)}
+            for test, verdict in own.items():
+                why = f" ({verdict})" * verdict.startswith("skip")
+                yield (cls.judge(verdict, driver),
+                       f"{test} on {driver} driver{why}", [verdict])
+            for program in cls.OURS:
+                if not any(f"@{program}@" in test for test in own):
+                    yield FAIL, f"{program} on {driver} driver did not run", ()
+
+    @classmethod
+    def judge(cls, verdict, driver):
+        """What the verdict of a test of ours is worth."""
+        if cls.good(verdict):
+            return PASS
+        excuses = ["skip: the device has no "]
+        if driver == "stock":
+            excuses.append("skip: the driver has no BO cache")
+        return SKIP if verdict.startswith(tuple(excuses)) else FAIL
+
 
 class Hotplug(Igt):
     """The device goes away under clients; QEMU itself may not survive."""
     name = "igt-hotplug"
     stock_may_die = True
-    TESTS = ["core_hotunplug"]
-    RUN = """
+    OURS = []
+    OPTIONS = ()
+    COMMAND = Compared.COMMAND
+    JOB = """
+        export IGT_FORCE_DRIVER=virtio_gpu
+        mkdir /tmp/igt
+        cd /tmp/igt
+        printf 'TESTLIST\\ncore_hotunplug\\nEND TESTLIST\\n' > test-list.txt
+        ln -s /usr/libexec/igt-gpu-tools/core_hotunplug
         for test in $(./core_hotunplug --list-subtests); do
             igt_runner -o -t "@$test\\$" . /root/results
             cp /root/results/results.json "/mnt/share/$test.json"
