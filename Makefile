@@ -14,7 +14,8 @@ make screenshot     make the picture of virtgpu-cachectl top again, in a guest
 make demo           show what the cache does, in a guest
 make test           run all tests
 make check          run the most telling tests
-make igt            run the IGT tests, ours and upstream's, of all suites
+make igt            run the IGT tests, ours and upstream's, of all suites, on
+                    the stock driver and on ours
 make soak           run those that take hours
 make mutants        break the driver on purpose, again and again, and see the
                     tests notice (MUTANTS='NAME...': only these; --igt: the
@@ -87,7 +88,7 @@ check: setup
 	tests/run --quick $(ARGS)
 
 igt: setup
-	tests/run --only ' igt$$' $(ARGS)
+	tests/run --soak --only ' igt$$' $(ARGS)
 
 soak: setup
 	tests/run --soak $(ARGS)

@@ -17,7 +17,7 @@
 #define SMALL_BO MIB
 #define OTHER_BO (1536 * KIB)		/* another bucket, beyond 1/8 */
 
-#define ROUNDS 20			/* unless $ROUNDS says how many */
+#define ROUNDS 20			/* unless $CGROUP_ROUNDS says */
 
 /* What a client does, over and over, in a group with LIMIT */
 struct job {
@@ -97,7 +97,7 @@ static uint64_t do_job(const struct job *job)
 /* The control: with the cache off the job can be done as well */
 static uint64_t do_job_off_and_on(struct job job)
 {
-	const char *rounds = getenv("ROUNDS");
+	const char *rounds = getenv("CGROUP_ROUNDS");
 	uint64_t pressure = stat_of("rejected_pressure");
 	uint64_t purged = stat_of("purged_pressure");
 	uint64_t tight = stat_of("rejected_tight"), max;

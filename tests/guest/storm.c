@@ -129,7 +129,7 @@ static uint64_t us_of_a_cycle(int fd, bool from_cache)
 /* How the client is to fare */
 static bool served;
 
-#define ROUNDS 4
+#define ROUNDS 4				/* unless $STORM_ROUNDS says */
 #define SAMPLES_MAX 200000
 
 struct samples {
@@ -229,10 +229,12 @@ static void in_calm_weather(int other, struct samples *calm, unsigned int n)
 
 static bool hardly_noticed(int fd, int other)
 {
+	const char *said = getenv("STORM_ROUNDS");
+	int rounds = said && atoi(said) > 0 ? atoi(said) : ROUNDS;
 	static struct samples calm, storm, without;
 
 	calm.n = storm.n = without.n = 0;
-	for (int i = 0; i < ROUNDS; i++) {
+	for (int i = 0; i < rounds; i++) {
 		storm_of_the_cache(fd, other, &storm);
 		in_calm_weather(other, &calm, storm.n);
 		storm_without_cache(other, &without);
