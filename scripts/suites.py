@@ -33,7 +33,7 @@ PACKAGES = """
     busybox-static kmod udev procps iproute2 cpio trace-cmd
     libgl1-mesa-dri libegl-mesa0 mesa-utils kmscube glmark2-es2-drm weston
     libdrm-dev libdrm-tests libgbm-dev libegl-dev libgles-dev
-    libtracefs-dev libtraceevent-dev libcmocka-dev
+    libtracefs-dev libtraceevent-dev libtracecmd-dev libcmocka-dev
     libsmartcols-dev libncurses-dev jq tmux mandoc python3-prometheus-client
 """.split()
 
@@ -44,6 +44,7 @@ SUITES = {
     "forky": PACKAGES + """
         igt-gpu-tools-tests igt-gpu-tools gnuplot-nox fonts-dejavu-core
         valgrind clang libclang-rt-dev promtool xterm imagemagick
+        chromium-headless-shell
         g++ flex bison bc libelf-dev
         qemu-system-x86 qemu-system-gui qemu-system-modules-opengl xvfb
     """.split(),

@@ -52,6 +52,9 @@
 /* How far a look-up goes into a list; bounds the time under the lock. */
 #define SCAN_MAX 64
 
+/* And how far into each list to tell why it found nothing. */
+#define EXPLAIN_MAX 1024
+
 /* How many entries are evicted before the lock is dropped for a moment. */
 #define EVICT_BATCH 32
 
@@ -292,8 +295,10 @@ static void virtgpu_bo_cache_begin_locked(struct virtgpu_bo_cache *cache,
 {
 	lockdep_assert_held(&cache->lock);
 	entry->releasing = true;
-	if (entry->group)
+	if (entry->group) {
 		entry->group->releasing++;
+		entry->group->coming[entry->bucket] += entry->keep_pages;
+	}
 	cache->release_bytes += entry->size;
 	cache->release_bos++;
 	cache->release_begun++;
@@ -338,8 +343,8 @@ static void virtgpu_bo_cache_evict_one(struct virtgpu_bo_cache *cache,
 		cache->stats.dropped++;
 		tier = VIRTGPU_BO_TIER_RESOURCE;
 	}
-	virtgpu_bo_cache_begin_locked(cache, entry);
 	entry->keep_pages = false;
+	virtgpu_bo_cache_begin_locked(cache, entry);
 	list_add_tail(&entry->lru_link, &out[tier]);
 }
 
@@ -493,8 +498,7 @@ bool virtgpu_bo_cache_put(struct virtgpu_bo_cache *cache,
 		cache->stats.puts++;
 	}
 	/* A purgeable one may be beyond the table, and is in none of its lists. */
-	entry->bucket = min(virtgpu_bo_bucket(entry->size),
-			    VIRTGPU_BO_BUCKETS);
+	entry->bucket = virtgpu_bo_class(entry->size);
 	entry->zeroed = zeroed;
 	virtgpu_bo_cache_link(cache, entry, tier);
 	trace_bo_cache_put(cache, entry, tier, 0);
@@ -667,16 +671,81 @@ void virtgpu_bo_cache_leave(struct virtgpu_bo_cache *cache,
 	spin_unlock(&cache->lock);
 }
 
+/* Why an entry of the wanted size class was not handed out. */
+static enum virtgpu_bo_miss
+virtgpu_bo_cache_why_not(const struct virtgpu_bo_entry *entry,
+			 const struct virtgpu_bo_want *want)
+{
+	bool buffer = want->ident.kind == VIRTGPU_BO_KIND_BUFFER;
+
+	if (buffer ? entry->size < want->size : entry->size != want->size)
+		return VIRTGPU_BO_MISS_SIZE;
+	if (entry->group != want->group)
+		return VIRTGPU_BO_MISS_CGROUP;
+	/* These pages have come since they were looked for. */
+	if (entry->tier == VIRTGPU_BO_TIER_PAGES)
+		return VIRTGPU_BO_MISS_BUSY;
+	return entry->owner == want->owner ? VIRTGPU_BO_MISS_IDENT :
+					     VIRTGPU_BO_MISS_OWNER;
+}
+
+/* Of one tier of one group, what is nearer to what is wanted than *NEAREST. */
+static void virtgpu_bo_cache_nearest(const struct list_head *lru,
+				     const struct virtgpu_bo_want *want,
+				     struct virtgpu_bo_entry **nearest,
+				     enum virtgpu_bo_miss *why)
+{
+	unsigned int bucket = virtgpu_bo_class(want->size), scanned = 0;
+	struct virtgpu_bo_entry *entry;
+	enum virtgpu_bo_miss miss;
+
+	list_for_each_entry_reverse(entry, lru, lru_link) {
+		if (++scanned > EXPLAIN_MAX)
+			break;
+		if (entry->bucket != bucket)
+			continue;
+		miss = virtgpu_bo_cache_why_not(entry, want);
+		if (!*nearest || miss > *why) {
+			*nearest = entry;
+			*why = miss;
+		}
+	}
+}
+
+/* Looks at much of what is held, so for those who trace it only. */
+static void virtgpu_bo_cache_explain(struct virtgpu_bo_cache *cache,
+				     const struct virtgpu_bo_want *want)
+{
+	enum virtgpu_bo_miss why = VIRTGPU_BO_MISS_EMPTY;
+	struct virtgpu_bo_entry *nearest = NULL;
+	struct virtgpu_bo_group *group;
+	enum virtgpu_bo_tier tier;
+
+	lockdep_assert_held(&cache->lock);
+	list_for_each_entry(group, &cache->groups, link)
+		for (tier = VIRTGPU_BO_TIER_RESOURCE;
+		     tier <= VIRTGPU_BO_TIER_PAGES; tier++)
+			virtgpu_bo_cache_nearest(&group->lru[tier], want,
+						 &nearest, &why);
+	if (virtgpu_bo_group_pressed(want->group))
+		why = VIRTGPU_BO_MISS_BACKOFF;
+	else if (want->group->coming[virtgpu_bo_class(want->size)])
+		why = VIRTGPU_BO_MISS_BUSY;
+	trace_bo_cache_miss(cache, want, nearest, why);
+}
+
 /**
  * virtgpu_bo_cache_missed - count a create that found nothing in either tier
  * @cache: the cache
- * @size: bytes of backing it asked for
+ * @want: what it asked for, with a group
  */
-void virtgpu_bo_cache_missed(struct virtgpu_bo_cache *cache, u64 size)
+void virtgpu_bo_cache_missed(struct virtgpu_bo_cache *cache,
+			     const struct virtgpu_bo_want *want)
 {
-	trace_bo_cache_miss(cache, size, virtgpu_bo_bucket(size));
 	spin_lock(&cache->lock);
 	cache->stats.misses++;
+	if (trace_bo_cache_miss_enabled())
+		virtgpu_bo_cache_explain(cache, want);
 	spin_unlock(&cache->lock);
 }
 
@@ -778,6 +847,7 @@ u64 virtgpu_bo_cache_release_take(struct virtgpu_bo_cache *cache,
 	if (group) {
 		spin_lock(&cache->lock);
 		group->releasing--;
+		group->coming[entry->bucket] -= entry->keep_pages;
 		if (cache->due == KTIME_MAX)
 			virtgpu_bo_group_sleep(group);
 		spin_unlock(&cache->lock);
@@ -986,8 +1056,8 @@ static void virtgpu_bo_cache_demote(struct virtgpu_bo_cache *cache,
 	virtgpu_bo_cache_unlink(cache, entry);
 	cache->stats.demotions++;
 	trace_bo_cache_demote(cache, entry, VIRTGPU_BO_TIER_RESOURCE, 0);
-	virtgpu_bo_cache_begin_locked(cache, entry);
 	entry->keep_pages = true;
+	virtgpu_bo_cache_begin_locked(cache, entry);
 	list_add_tail(&entry->lru_link,
 		      &cache->doomed[VIRTGPU_BO_TIER_RESOURCE]);
 }
@@ -1021,6 +1091,7 @@ void virtgpu_bo_cache_close_owner(struct virtgpu_bo_cache *cache,
 		more = !list_empty(&owner->entries);
 		spin_unlock(&cache->lock);
 	} while (more);
+	trace_bo_cache_close(cache, owner);
 }
 
 static void virtgpu_bo_cache_clock(struct work_struct *work)

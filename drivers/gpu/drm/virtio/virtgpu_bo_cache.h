@@ -11,10 +11,12 @@
 
 #include <linux/bitops.h>
 #include <linux/bits.h>
+#include <linux/jhash.h>
 #include <linux/kref.h>
 #include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/list_lru.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/notifier.h>
 #include <linux/rcupdate.h>
@@ -120,6 +122,31 @@ enum virtgpu_bo_reject {
 };
 
 /**
+ * enum virtgpu_bo_miss - why a create found nothing
+ * @VIRTGPU_BO_MISS_EMPTY: nothing of its size class was held
+ * @VIRTGPU_BO_MISS_SIZE: what was held is too small, or not of exactly its size
+ * @VIRTGPU_BO_MISS_CGROUP: ... is charged to another memory cgroup
+ * @VIRTGPU_BO_MISS_OWNER: ... is in the resource tier, another file's
+ * @VIRTGPU_BO_MISS_IDENT: ... is the file's own, but of another identity
+ * @VIRTGPU_BO_MISS_BUSY: pages of its size class are on their way from the host
+ * @VIRTGPU_BO_MISS_BACKOFF: memory was short a moment ago
+ * @VIRTGPU_BO_MISSES: how many there are
+ *
+ * The later, the nearer it was to a hit: of several the last one counts.  The
+ * values stand in trace events and must not change.
+ */
+enum virtgpu_bo_miss {
+	VIRTGPU_BO_MISS_EMPTY,
+	VIRTGPU_BO_MISS_SIZE,
+	VIRTGPU_BO_MISS_CGROUP,
+	VIRTGPU_BO_MISS_OWNER,
+	VIRTGPU_BO_MISS_IDENT,
+	VIRTGPU_BO_MISS_BUSY,
+	VIRTGPU_BO_MISS_BACKOFF,
+	VIRTGPU_BO_MISSES
+};
+
+/**
  * struct virtgpu_bo_ident - what two BOs must agree on to be interchangeable
  * @width: pixels; bytes of a buffer
  * @kind: which command creates it, a &enum virtgpu_bo_kind
@@ -157,6 +184,8 @@ struct virtgpu_bo_ident {
  * @VIRTGPU_BO_KIND_3D: RESOURCE_CREATE_3D of anything but a buffer
  * @VIRTGPU_BO_KIND_BUFFER: RESOURCE_CREATE_3D of a buffer: one a little larger
  *                          serves as well
+ *
+ * The values stand in trace events and must not change.
  */
 enum virtgpu_bo_kind {
 	VIRTGPU_BO_KIND_BLOB,
@@ -207,6 +236,7 @@ struct virtgpu_bo_owner {
  * @pages: the pages tier, by size class
  * @held_pages: pages held, by tier; read without the lock
  * @releasing: BOs that are being released
+ * @coming: of those, the ones whose pages may enter the pages tier, by size class
  * @backoff_ms: how long the last back-off was to last, 0 if there was none
  * @backoff_until: when it ends
  * @remembered: how long it lasted matters still, though no BO may be left
@@ -236,6 +266,7 @@ struct virtgpu_bo_group {
 	struct list_head pages[VIRTGPU_BO_BUCKETS];
 	unsigned long held_pages[VIRTGPU_BO_TIERS];
 	unsigned long releasing;
+	unsigned int coming[VIRTGPU_BO_BUCKETS + 1];
 	unsigned int backoff_ms;
 	ktime_t backoff_until;
 	bool remembered;
@@ -286,6 +317,22 @@ struct virtgpu_bo_entry {
 	struct list_head lru_link;
 	/** @dirty_link: among those whose pages are not zeroed yet */
 	struct list_head dirty_link;
+};
+
+/**
+ * struct virtgpu_bo_want - what a create asks for
+ * @size: bytes of backing it would allocate
+ * @owner: who asks; NULL if what is created can't be in the resource tier
+ * @group: whom the pages would be charged to, or NULL
+ * @ident: what would be created
+ * @served: from which tier it was served, VIRTGPU_BO_TIER_NONE if from none
+ */
+struct virtgpu_bo_want {
+	u64 size;
+	struct virtgpu_bo_owner *owner;
+	struct virtgpu_bo_group *group;
+	struct virtgpu_bo_ident ident;
+	enum virtgpu_bo_tier served;
 };
 
 /**
@@ -442,6 +489,20 @@ struct virtgpu_bo_cache {
 };
 
 /**
+ * virtgpu_bo_ident_hash - what two BOs must agree on but for the width
+ * @ident: identity of one
+ *
+ * Returns: it as one number, for trace events.
+ */
+static inline u32 virtgpu_bo_ident_hash(const struct virtgpu_bo_ident *ident)
+{
+	return jhash2(&ident->kind,
+		      (sizeof(*ident) -
+		       offsetof(struct virtgpu_bo_ident, kind)) / sizeof(u32),
+		      0);
+}
+
+/**
  * virtgpu_bo_bucket - size class of a BO
  * @size: bytes of backing, a multiple of the page size and not 0
  *
@@ -459,6 +520,17 @@ static inline unsigned int virtgpu_bo_bucket(u64 size)
 }
 
 /**
+ * virtgpu_bo_class - size class of a BO, also of one beyond the table
+ * @size: bytes of backing
+ *
+ * Returns: the class, VIRTGPU_BO_BUCKETS for all that are beyond.
+ */
+static inline unsigned int virtgpu_bo_class(u64 size)
+{
+	return min(virtgpu_bo_bucket(size), VIRTGPU_BO_BUCKETS);
+}
+
+/**
  * virtgpu_bo_cache_active - whether freed BOs may enter
  * @cache: the cache
  *
@@ -467,7 +539,7 @@ static inline unsigned int virtgpu_bo_bucket(u64 size)
  *
  * Returns: true if they may.
  */
-static inline bool virtgpu_bo_cache_active(struct virtgpu_bo_cache *cache)
+static inline bool virtgpu_bo_cache_active(const struct virtgpu_bo_cache *cache)
 {
 	return READ_ONCE(cache->enabled) && READ_ONCE(cache->timeout_ms) &&
 	       !READ_ONCE(cache->dead);
@@ -509,7 +581,8 @@ bool virtgpu_bo_cache_take_back(struct virtgpu_bo_cache *cache,
 				struct virtgpu_bo_entry *entry);
 void virtgpu_bo_cache_leave(struct virtgpu_bo_cache *cache,
 			    struct virtgpu_bo_entry *entry);
-void virtgpu_bo_cache_missed(struct virtgpu_bo_cache *cache, u64 size);
+void virtgpu_bo_cache_missed(struct virtgpu_bo_cache *cache,
+			     const struct virtgpu_bo_want *want);
 void virtgpu_bo_cache_rejected(struct virtgpu_bo_cache *cache,
 			       const struct virtgpu_bo_entry *entry,
 			       enum virtgpu_bo_reject reason);

@@ -23,7 +23,7 @@ struct virtio_gpu_object {
 @@
 struct virtio_gpu_object_params {
 ...
-+struct virtgpu_bo_group *bo_group;
++struct virtgpu_bo_want *bo_want;
 };
 
 @device_field@

@@ -39,6 +39,7 @@
 #include <drm/drm_managed.h>
 #include <drm/drm_print.h>
 
+#include "virtgpu_bo_cache_trace.h"
 #include "virtgpu_compat.h"
 #include "virtgpu_drv.h"
 #include "virtgpu_recycle.h"
@@ -549,18 +550,21 @@ static bool virtio_gpu_recycle_is_reusable(const struct virtgpu_bo_ident *ident)
 
 static bool
 virtio_gpu_recycle_reuse(struct virtio_gpu_device *vgdev,
-			 const struct virtgpu_bo_owner *owner,
-			 const struct virtgpu_bo_group *group,
-			 const struct virtgpu_bo_ident *ident, u64 size,
+			 struct virtgpu_bo_want *want,
 			 struct virtio_gpu_object **bo_ptr)
 {
 	struct virtgpu_bo_entry *entry;
 	struct virtio_gpu_object *bo;
 
-	entry = virtgpu_bo_cache_take_resource(to_cache(vgdev), owner, group,
-					       ident, size);
+	if (!want->owner || !want->group ||
+	    !virtgpu_bo_cache_active(to_cache(vgdev)))
+		return false;
+	entry = virtgpu_bo_cache_take_resource(to_cache(vgdev), want->owner,
+					       want->group, &want->ident,
+					       want->size);
 	if (!entry)
 		return false;
+	want->served = VIRTGPU_BO_TIER_RESOURCE;
 	bo = entry_to_bo(entry);
 	/*
 	 * Nobody else can refer to it: no handle, no mapping, no name, no
@@ -642,6 +646,35 @@ virtio_gpu_recycle_create_hard(struct virtio_gpu_device *vgdev,
 	return ret;
 }
 
+/*
+ * A new BO, perhaps with old pages; it is told what it was created as and for
+ * whom.
+ */
+static int
+virtio_gpu_recycle_make(struct virtio_gpu_device *vgdev,
+			struct virtio_gpu_object_params *params,
+			struct virtgpu_bo_want *want,
+			struct virtio_gpu_object **bo_ptr, bool fenced)
+{
+	struct virtgpu_bo_entry *entry;
+	int ret;
+
+	params->bo_want = want;
+	ret = virtio_gpu_recycle_create_hard(vgdev, params, bo_ptr, fenced);
+	if (ret)
+		return ret;
+
+	virtio_gpu_recycle_mark_zero(*bo_ptr);
+	entry = &(*bo_ptr)->recycle.entry;
+	entry->ident = want->ident;
+	entry->group = want->group;
+	if (want->owner) {
+		kref_get(&want->owner->ref);
+		entry->owner = want->owner;
+	}
+	return 0;
+}
+
 /**
  * virtio_gpu_recycle_create - create a BO, or hand one out again
  * @file: for whom
@@ -658,39 +691,35 @@ int virtio_gpu_recycle_create(struct drm_file *file,
 			      struct virtio_gpu_object **bo_ptr, bool fenced)
 {
 	struct virtio_gpu_fpriv *vfpriv = file->driver_priv;
-	struct virtgpu_bo_owner *owner = vfpriv ? vfpriv->bo_owner : NULL;
-	u64 size = roundup(params->size, PAGE_SIZE);
-	struct virtgpu_bo_group *group;
-	struct virtgpu_bo_ident ident;
-	struct virtgpu_bo_entry *entry;
-	int ret;
+	struct virtgpu_bo_cache *cache = to_cache(vgdev);
+	struct virtgpu_bo_want want = {
+		.size = roundup(params->size, PAGE_SIZE),
+		.group = virtgpu_bo_group_get(cache),
+	};
+	ktime_t start = 0;
+	int ret = 0;
 
-	virtio_gpu_recycle_identify(params, &ident);
-	if (!virtio_gpu_recycle_is_reusable(&ident))
-		owner = NULL;
-	group = virtgpu_bo_group_get(to_cache(vgdev));
-	if (owner && group && virtgpu_bo_cache_active(to_cache(vgdev)) &&
-	    virtio_gpu_recycle_reuse(vgdev, owner, group, &ident, size,
-				     bo_ptr)) {
-		virtgpu_bo_group_put(group);
-		return 0;
-	}
+	virtio_gpu_recycle_identify(params, &want.ident);
+	if (vfpriv && virtio_gpu_recycle_is_reusable(&want.ident))
+		want.owner = vfpriv->bo_owner;
+	trace_bo_cache_create(cache, &want.ident, want.owner, want.group,
+			      want.size, 0, VIRTGPU_BO_TIER_NONE, 0);
+	if (trace_bo_cache_created_enabled())
+		start = ktime_get();
 
-	params->bo_group = group;
-	ret = virtio_gpu_recycle_create_hard(vgdev, params, bo_ptr, fenced);
-	if (ret) {
-		virtgpu_bo_group_put(group);
-		return ret;
+	if (virtio_gpu_recycle_reuse(vgdev, &want, bo_ptr)) {
+		virtgpu_bo_group_put(want.group);
+	} else {
+		ret = virtio_gpu_recycle_make(vgdev, params, &want, bo_ptr,
+					      fenced);
+		if (ret) {
+			virtgpu_bo_group_put(want.group);
+			return ret;
+		}
 	}
-
-	virtio_gpu_recycle_mark_zero(*bo_ptr);
-	entry = &(*bo_ptr)->recycle.entry;
-	entry->ident = ident;
-	entry->group = group;
-	if (owner) {
-		kref_get(&owner->ref);
-		entry->owner = owner;
-	}
+	if (start)
+		trace_bo_cache_created(cache, &want, (*bo_ptr)->hw_res_handle,
+				       start);
 	return 0;
 }
 
@@ -711,19 +740,22 @@ virtio_gpu_recycle_alloc(struct virtio_gpu_device *vgdev,
 {
 	struct virtgpu_bo_cache *cache = to_cache(vgdev);
 	bool buffer = params->virgl && params->target == PIPE_BUFFER;
+	struct virtgpu_bo_want *want = params->bo_want;
 	struct virtgpu_bo_entry *entry = NULL;
 	struct virtio_gpu_object *bo;
 
-	if (!virtgpu_bo_cache_active(cache) || !params->bo_group)
+	if (!virtgpu_bo_cache_active(cache) || !want || !want->group)
 		return drm_gem_shmem_create(vgdev->ddev, params->size);
 
-	entry = virtgpu_bo_cache_take_pages(cache, params->bo_group,
-					    params->size, !buffer);
+	entry = virtgpu_bo_cache_take_pages(cache, want->group, params->size,
+					    !buffer);
 	if (!entry) {
-		virtgpu_bo_cache_missed(cache, params->size);
+		want->served = VIRTGPU_BO_TIER_NONE;
+		virtgpu_bo_cache_missed(cache, want);
 		return drm_gem_shmem_create(vgdev->ddev, params->size);
 	}
 
+	want->served = VIRTGPU_BO_TIER_PAGES;
 	bo = entry_to_bo(entry);
 	virtio_gpu_resource_id_put(vgdev, bo->hw_res_handle);
 	virtgpu_bo_owner_put(entry->owner);
@@ -832,6 +864,7 @@ bool virtio_gpu_recycle_free(struct virtio_gpu_object *bo)
 	struct virtgpu_bo_cache *cache = to_cache(vgdev);
 	struct virtgpu_bo_entry *entry = &bo->recycle.entry;
 	enum virtgpu_bo_reject reject;
+	enum virtgpu_bo_tier tier;
 
 	virtgpu_bo_cache_leave(cache, entry);
 	if (!bo->created)
@@ -840,20 +873,25 @@ bool virtio_gpu_recycle_free(struct virtio_gpu_object *bo)
 
 	entry->freed = ktime_get();
 	entry->size = bo->base.base.size;
+	entry->bucket = virtgpu_bo_class(entry->size);
 	entry->res_id = bo->hw_res_handle;
 	reject = virtio_gpu_recycle_judge_any(vgdev, bo);
 	entry->keep_pages = reject == VIRTGPU_BO_REJECT_NONE;
+	tier = entry->keep_pages ? VIRTGPU_BO_TIER_PAGES : VIRTGPU_BO_TIER_NONE;
 	/* In 2D there is no resource tier to be rejected from. */
 	if (entry->keep_pages && vgdev->has_virgl_3d) {
 		reject = virtio_gpu_recycle_judge_resource(vgdev, bo);
-		if (reject == VIRTGPU_BO_REJECT_NONE) {
-			if (virtgpu_bo_cache_put(cache, entry,
-						 VIRTGPU_BO_TIER_RESOURCE,
-						 virtio_gpu_recycle_is_zero(bo)))
-				return true;
-			/* Its file was closed, or something else changed. */
-			reject = VIRTGPU_BO_REJECT_OWNER;
-		}
+		if (reject == VIRTGPU_BO_REJECT_NONE)
+			tier = VIRTGPU_BO_TIER_RESOURCE;
+	}
+	trace_bo_cache_free(cache, &entry->ident, entry->owner, entry->group,
+			    entry->size, entry->res_id, tier, reject);
+	if (tier == VIRTGPU_BO_TIER_RESOURCE) {
+		if (virtgpu_bo_cache_put(cache, entry, tier,
+					 virtio_gpu_recycle_is_zero(bo)))
+			return true;
+		/* Its file was closed, or something else changed. */
+		reject = VIRTGPU_BO_REJECT_OWNER;
 	}
 	if (reject != VIRTGPU_BO_REJECT_NONE)
 		virtgpu_bo_cache_rejected(cache, entry, reject);

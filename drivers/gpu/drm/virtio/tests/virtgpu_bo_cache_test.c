@@ -977,6 +977,7 @@ static void every_reason_is_counted(struct kunit *test)
 	struct fake_device *dev = test->priv;
 	struct virtgpu_bo_cache *cache = &dev->cache;
 	struct fake_bo *bo = new_bo(test, NULL, &texture, 1);
+	struct virtgpu_bo_want want = { .size = PAGE_SIZE };
 	unsigned int i;
 
 	for (i = VIRTGPU_BO_REJECT_NONE + 1; i < VIRTGPU_BO_REJECTS; i++) {
@@ -991,7 +992,9 @@ static void every_reason_is_counted(struct kunit *test)
 		virtgpu_bo_cache_evict(cache, VIRTGPU_BO_EVICT_ALL, NULL, i);
 		KUNIT_EXPECT_EQ(test, 1, cache->stats.evicted[i]);
 	}
-	virtgpu_bo_cache_missed(cache, PAGE_SIZE);
+	want.group = virtgpu_bo_group_get(cache);
+	virtgpu_bo_cache_missed(cache, &want);
+	virtgpu_bo_group_put(want.group);
 	KUNIT_EXPECT_EQ(test, 1, cache->stats.misses);
 }
 
