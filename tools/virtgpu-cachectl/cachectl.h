@@ -26,6 +26,9 @@ struct options {
 	const char *device;		/* only this one */
 	const char *columns;		/* --output */
 	const char *tier;
+	const char *all;		/* --all: how long */
+	const char *file;
+	const char *html;
 	bool all_columns;
 	bool list_columns;
 	bool json;
@@ -39,7 +42,8 @@ struct options {
 typedef enum status command_fn(const struct options *opts, int argc,
 			       char **argv);
 command_fn cmd_list, cmd_show, cmd_get, cmd_set, cmd_reset, cmd_purge, cmd_top,
-	   cmd_stat, cmd_metrics, cmd_doctor;
+	   cmd_stat, cmd_metrics, cmd_doctor, cmd_record, cmd_report,
+	   cmd_advise;
 
 /*
  * Errors: complain() says what went wrong and where, advise() what to do about

@@ -52,11 +52,8 @@ static char *hit_rate_text(const struct device *device)
 {
 	uint64_t hits = device_value(device, "hits_resource") +
 			device_value(device, "hits_pages");
-	uint64_t tries = hits + device_value(device, "misses");
 
-	if (!tries)
-		return NULL;
-	return format("%" PRIu64 "%%", (uint64_t)(100.0 * hits / tries));
+	return percent_format(hits, hits + device_value(device, "misses"));
 }
 
 static const struct special specials[] = {

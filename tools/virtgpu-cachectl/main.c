@@ -41,6 +41,9 @@ static const struct option_help option_table[] = {
 	{ 'P', false, "persist", NULL,
 	  "for good, by a udev rule; for all devices without --device" },
 	{ 'T', false, "tier", "TIER", "only resource, pages or purgeable" },
+	{ 'a', true, "all", "TIME", "record all that happens for so long" },
+	{ 'f', true, "file", "FILE", "record into it, not into trace.dat" },
+	{ 'H', false, "html", "FILE", "write a page with plots" },
 	{ 'W', false, "wait", NULL, "wait as long as the host takes" },
 	/* For all commands */
 	{ 'S', false, "sysroot", "DIR", "take DIR for the root folder" },
@@ -80,7 +83,19 @@ static const struct command commands[] = {
 	{ "metrics", "", "print OpenMetrics", "d", 0, 0, cmd_metrics },
 	{ "doctor", "", "look for what keeps the cache from working", "Jnr", 0,
 	  0, cmd_doctor },
+	{ "record", "[--] [COMMAND...]", "trace the cache while it runs", "af",
+	  0, -1, cmd_record },
+	{ "report", "TRACE", "what happened in a trace", "dJnrbH", 1, 1,
+	  cmd_report },
+	{ "advise", "TRACE", "the knobs that a trace asks for", "dJnrb", 1, 1,
+	  cmd_advise },
 };
+
+/* Its arguments are another program's: no option of ours is among them */
+static bool is_foreign(const char *command)
+{
+	return !strcmp(command, "record");
+}
 
 static bool goes_with(const struct command *command,
 		      const struct option_help *option)
@@ -183,6 +198,15 @@ static enum status set_option(struct options *opts, int letter,
 	case 'T':
 		opts->tier = argument;
 		break;
+	case 'a':
+		opts->all = argument;
+		break;
+	case 'f':
+		opts->file = argument;
+		break;
+	case 'H':
+		opts->html = argument;
+		break;
 	case 'W':
 		opts->wait = true;
 		break;
@@ -192,9 +216,10 @@ static enum status set_option(struct options *opts, int letter,
 	return DONE;
 }
 
-/* For getopt_long(): made of the table */
+/* For getopt_long(): made of the table; arguments come as the option 1 */
 static void getopt_tables(struct option *longs, char *letters)
 {
+	*letters++ = '-';
 	for (size_t i = 0; i < OPTIONS; i++) {
 		longs[i].name = option_table[i].name;
 		longs[i].has_arg = option_table[i].argument != NULL;
@@ -219,13 +244,18 @@ static size_t option_index(char letter)
 	return i;
 }
 
-/* They may stand anywhere, so all are read before the command is known. */
+/*
+ * They may stand anywhere, so all are read before the command is known, but for
+ * those of a foreign command's.  What is no option goes to ARGS, which ends with
+ * NULL.
+ */
 static enum status read_options(int argc, char **argv, struct options *opts,
-				bool *given)
+				bool *given, char **args)
 {
 	struct option longs[OPTIONS + 1];
 	enum status status = DONE;
-	char letters[2 * OPTIONS + 1];
+	char letters[2 * OPTIONS + 2];
+	char **arg = args;
 	int letter;
 
 	getopt_tables(longs, letters);
@@ -235,9 +265,17 @@ static enum status read_options(int argc, char **argv, struct options *opts,
 	       (letter = getopt_long(argc, argv, letters, longs, NULL)) >= 0) {
 		if (letter == '?')
 			return usage_error(&commands[0]);
+		if (letter == 1) {
+			*arg++ = optarg;
+			if (arg - args == 2 && is_foreign(args[0]))
+				break;
+			continue;
+		}
 		given[option_index(letter)] = true;
 		status = set_option(opts, letter, optarg);
 	}
+	memcpy(arg, &argv[optind], (argc - optind) * sizeof(*arg));
+	arg[argc - optind] = NULL;
 	return status;
 }
 
@@ -262,37 +300,45 @@ static enum status check(const struct command *command, const bool *given,
 	return usage_error(command);
 }
 
-static enum status run(int argc, char **argv)
+static enum status run_command(const struct options *opts, const bool *given,
+			       char **args)
 {
 	const struct command *command = &commands[0];
-	bool given[OPTIONS] = { false };
-	struct options opts = { 0 };
 	enum status status;
+	int n = 0;
 
-	status = read_options(argc, argv, &opts, given);
-	if (status)
-		return status;
-	argv += optind;
-	argc -= optind;
-	if (given[option_index('V')]) {
-		puts("virtgpu-cachectl " VERSION);
-		return DONE;
-	}
-	if (argc) {
-		command = find_command(*argv);
+	if (*args) {
+		command = find_command(*args);
 		if (!command || command == &commands[0]) {
-			complain("unknown command '%s'", *argv);
+			complain("unknown command '%s'", *args);
 			return usage_error(&commands[0]);
 		}
-		argv++;
-		argc--;
+		args++;
 	}
 	if (given[option_index('h')]) {
 		print_help(command);
 		return DONE;
 	}
-	status = check(command, given, argc);
-	return status ? status : command->run(&opts, argc, argv);
+	while (args[n])
+		n++;
+	status = check(command, given, n);
+	return status ? status : command->run(opts, n, args);
+}
+
+static enum status run(int argc, char **argv)
+{
+	char **args = checked(calloc(argc + 1, sizeof(*args)));
+	bool given[OPTIONS] = { false };
+	struct options opts = { 0 };
+	enum status status;
+
+	status = read_options(argc, argv, &opts, given, args);
+	if (!status && given[option_index('V')])
+		puts("virtgpu-cachectl " VERSION);
+	else if (!status)
+		status = run_command(&opts, given, args);
+	free(args);
+	return status;
 }
 
 int main(int argc, char **argv)

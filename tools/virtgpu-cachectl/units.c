@@ -189,6 +189,13 @@ char *unit_format(enum unit unit, uint64_t value, bool plain)
 	return format("%" PRIu64, value);
 }
 
+char *percent_format(uint64_t part, uint64_t whole)
+{
+	if (!whole)
+		return NULL;
+	return format("%" PRIu64 "%%", (uint64_t)(100.0 * part / whole));
+}
+
 bool number_parse(const char *text, uint64_t *value)
 {
 	unsigned long long number;

@@ -21,6 +21,9 @@ const char *unit_parse(enum unit unit, const char *text, uint64_t *value);
 /* The number for people, or if PLAIN for programs; the caller frees it */
 char *unit_format(enum unit unit, uint64_t value, bool plain);
 
+/* How many of the whole: "50%"; NULL if there is no whole */
+char *percent_format(uint64_t part, uint64_t whole);
+
 /* A plain number, and nothing else but a newline */
 bool number_parse(const char *text, uint64_t *value);
 

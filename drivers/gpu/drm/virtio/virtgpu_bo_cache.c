@@ -888,7 +888,7 @@ void virtgpu_bo_cache_lost(struct virtgpu_bo_cache *cache,
 	if (!entry->counted)
 		return;
 	spin_lock(&cache->lock);
-	virtgpu_bo_cache_count_evicted(cache, entry, VIRTGPU_BO_TIER_PAGES,
+	virtgpu_bo_cache_count_evicted(cache, entry, VIRTGPU_BO_TIER_NONE,
 				       reason);
 	spin_unlock(&cache->lock);
 }

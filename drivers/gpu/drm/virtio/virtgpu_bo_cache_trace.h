@@ -190,7 +190,7 @@ BO_CACHE_ENTRY_EVENT(bo_cache_retire);
 				     __entry->age_us, \
 				     show(__entry->reason)))
 
-/* left @tier for another reason than its age */
+/* left @tier for another reason than its age; none: was between the two */
 BO_CACHE_REASON_EVENT(bo_cache_purge, bo_cache_show_evict);
 /* was freed and did not enter the resource tier, or any */
 BO_CACHE_REASON_EVENT(bo_cache_reject, bo_cache_show_reject);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Writes a trace.dat, version 6, as trace-cmd.dat.v6(5) describes it: what the
+ * events look like, the names of tasks, and the pages of the ring buffer as the
+ * kernel gave them.
+ */
+#ifndef DATFILE_H
+#define DATFILE_H
+
+#include <stdio.h>
+
+#include "cachectl.h"
+
+/*
+ * Into FILE, of the events of SYSTEM in the folder TRACING; CPUS files have the
+ * pages of each processor.  Complains, of PATH.
+ */
+enum status datfile_write(FILE *file, const char *path, const char *tracing,
+			  const char *system, FILE *const *pages,
+			  unsigned int cpus);
+
+#endif
