@@ -6,18 +6,25 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <trace-cmd.h>
 
+#include "map.h"
+
 /* Centuries: no clock of a trace's is later, and times can be added up */
 #define NS_MAX (1ull << 62)
+
+/* What of the file has been read is let go in pieces of so much */
+#define PIECE (256ull << 10)
 
 static const char *const names[TRACE_KINDS] = {
 	[TRACE_CREATE] = "bo_cache_create",
@@ -55,6 +62,7 @@ static const struct {
  * @dev: the device whose events are wanted, negative if any is
  * @n: how many of them there were
  * @ns: when the last one was
+ * @pieces: by processor, where the piece that is being read begins
  * @damaged: a record was too short
  * @lost: some are missing before the next one
  */
@@ -66,6 +74,7 @@ struct reader {
 	int dev;
 	uint64_t n;
 	uint64_t ns;
+	struct map pieces;
 	bool damaged;
 	bool lost;
 	trace_fn *call;
@@ -117,6 +126,22 @@ static void decode(struct reader *reader, struct tep_record *record,
 	}
 }
 
+/*
+ * The library maps the file and never lets go of what has been read.  The kernel
+ * does, if it is told.
+ */
+static void forget_behind(struct reader *reader, int cpu, const void *data)
+{
+	uint64_t *from = map_at(&reader->pieces, cpu);
+	uint64_t here = (uintptr_t)data & -sysconf(_SC_PAGESIZE);
+
+	if (*from && here >= *from && here - *from < PIECE)
+		return;
+	if (*from && here > *from && here - *from < 2 * PIECE)
+		madvise((void *)(uintptr_t)*from, here - *from, MADV_PAGEOUT);
+	*from = here;
+}
+
 static int on_record(struct tracecmd_input *input, struct tep_record *record,
 		     int cpu, void *arg)
 {
@@ -125,7 +150,7 @@ static int on_record(struct tracecmd_input *input, struct tep_record *record,
 	int kind;
 
 	(void)input;
-	(void)cpu;
+	forget_behind(reader, cpu, record->data);
 	reader->lost |= record->missed_events;
 	if (record->size < 8) {
 		reader->damaged = true;
@@ -250,8 +275,16 @@ enum status trace_read(const char *path, int dev, trace_fn *call, void *arg)
 			status = FAILED;
 		}
 	}
+	map_free(&reader->pieces);
 	free(reader);
 	return status;
+}
+
+/* Somebody wants an end, or the reader of what is printed has gone */
+static bool is_from_outside(int signal)
+{
+	return signal == SIGPIPE || signal == SIGINT || signal == SIGTERM ||
+	       signal == SIGHUP || signal == SIGKILL;
 }
 
 enum status trace_apart(command_fn *run, const struct options *opts, int argc,
@@ -268,6 +301,8 @@ enum status trace_apart(command_fn *run, const struct options *opts, int argc,
 	}
 	if (WIFEXITED(ended))
 		return WEXITSTATUS(ended);
+	if (is_from_outside(WTERMSIG(ended)))
+		raise(WTERMSIG(ended));
 	complain("%s: is damaged: reading it ended with signal %d", argv[0],
 		 WTERMSIG(ended));
 	return FAILED;
