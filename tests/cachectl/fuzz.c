@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A fuzz target for all text that virtgpu-cachectl reads: arguments, sysfs,
- * debugfs, fdinfo.  It is linked with the program's own files, whose main() is
+ * A fuzz target for all that virtgpu-cachectl reads: arguments, sysfs, debugfs,
+ * fdinfo, traces.  It is linked with the program's own files, whose main() is
  * called cachectl_main() there.
  *
  * The first byte says what the rest is.  FUZZ_TREE is a folder for files; the
@@ -10,6 +10,8 @@
  */
 #include <assert.h>
 #include <getopt.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,10 +20,15 @@
 #include "buckets.h"
 #include "clients.h"
 #include "files.h"
+#include "model.h"
+#include "tally.h"
 #include "units.h"
 
 #define DEVICE "/sys/bus/virtio/drivers/virtio_gpu/virtio0"
 #define WORDS 16
+
+/* What the sanitizers end a process with, by their options */
+#define SANITIZER_STATUS 99
 
 int cachectl_main(int argc, char **argv);
 
@@ -79,11 +86,12 @@ static void fuzz_fdinfo(const char *text)
 	fclose(file);
 }
 
-/* What would not end, asks this machine, or leaves the tree */
+/* What would not end, asks this machine, or writes out of the tree */
 static bool is_barred(const char *word)
 {
 	return !strcmp(word, "stat") || !strcmp(word, "top") ||
-	       !strcmp(word, "doctor") || !strncmp(word, "--s", 3);
+	       !strcmp(word, "doctor") || !strncmp(word, "--s", 3) ||
+	       !strncmp(word, "--ht", 4);
 }
 
 /* Words are separated by newlines */
@@ -126,6 +134,101 @@ static void fuzz_file(const char *name, const char *text)
 	free(before);
 }
 
+/*
+ * The child that reads a trace dies as any other would: the fuzzer's handlers
+ * would take that for the end of its target.
+ */
+static void die_plainly(void)
+{
+	static const int signals[] = {
+		SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		signal(signals[i], SIG_DFL);
+}
+
+static void fuzz_trace(const uint8_t *data, size_t size)
+{
+	static const char *const commands[] = { "report", "advise" };
+	static bool registered;
+	char path[4096];
+	FILE *file;
+
+	if (!registered)
+		assert(!pthread_atfork(NULL, NULL, die_plainly));
+	registered = true;
+	assert(snprintf(path, sizeof(path), "%s/trace.dat", tree()) <
+	       (int)sizeof(path));
+	file = fopen(path, "w");
+	assert(file && fwrite(data, 1, size, file) == size && !fclose(file));
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		char *argv[] = { "cachectl", (char *)commands[i], path, NULL };
+
+		optind = 0;
+		assert(cachectl_main(3, argv) != SANITIZER_STATUS);
+	}
+}
+
+/* A few bytes are an event; few values, so that they have to do with others */
+static struct trace_event make_event(const uint8_t *byte, uint64_t *ns)
+{
+	*ns += (uint64_t)byte[1] << (byte[2] & 31);
+	return (struct trace_event) {
+		.kind = byte[0] % TRACE_KINDS, .ns = *ns, .pid = byte[3] & 7,
+		.owner = byte[3] >> 5, .cgroup = byte[4] & 1,
+		.size = byte[4] & 2 ? UINT64_MAX - byte[5] :
+			(uint64_t)byte[5] << 12,
+		.max_bytes = byte[4] & 4 ? UINT64_MAX :
+			     (uint64_t)byte[6] << 14,
+		.timeout_ms = byte[4] & 8 ? UINT64_MAX : byte[6] >> 2,
+		.age_us = (uint64_t)byte[7] << (byte[2] & 63),
+		.took_us = byte[7], .tgid = byte[3] & 3,
+		.res_id = byte[8] & 15, .ident = byte[8] >> 6,
+		.width = byte[9], .bo_kind = byte[8] >> 4 & 3,
+		.bucket = byte[10], .tier = byte[11] & 3,
+		.reason = byte[11] >> 2 & 15,
+	};
+}
+
+#define EVENT_BYTES 12
+
+/* Whatever happens, nothing is served that was not asked for */
+static void fuzz_events(const uint8_t *data, size_t size)
+{
+	struct model *models[] = {
+		model_new(MODEL_AS_RECORDED, MODEL_AS_RECORDED),
+		model_new(1, 1 << 20), model_new(60000, 1ull << 40),
+	};
+	struct tally *tally = calloc(1, sizeof(*tally));
+	struct model_result result;
+	struct trace_event event;
+	uint64_t ns = 1;
+
+	assert(tally);
+	for (; size >= EVENT_BYTES; data += EVENT_BYTES, size -= EVENT_BYTES) {
+		event = make_event(data, &ns);
+		/* As the reader sees to it */
+		if (ns > 1ull << 62)
+			break;
+		tally_event(tally, &event);
+		for (size_t i = 0; i < ARRAY_SIZE(models); i++)
+			model_event(models[i], &event);
+	}
+	tally_end(tally);
+	for (size_t i = 0; i < ARRAY_SIZE(models); i++) {
+		result = model_result(models[i], ns);
+		assert(result.hits[TIER_RESOURCE] + result.hits[TIER_PAGES] <=
+		       result.creates);
+		assert(result.creates <= tally->all.creates || tally->n);
+		assert(result.byte_ns >= 0);
+		assert(i != 1 || result.peak <= 1 << 20);
+		model_free(models[i]);
+	}
+	tally_free(tally);
+	free(tally);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const files[] = {
@@ -138,14 +241,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static void (*const targets[])(const char *) = {
 		fuzz_quantity, fuzz_bucket, fuzz_fdinfo, fuzz_arguments
 	};
+	static void (*const binary[])(const uint8_t *, size_t) = {
+		fuzz_trace, fuzz_events
+	};
 	unsigned int what;
 	char *text;
 
 	if (!size)
 		return 0;
+	what = data[0] % (ARRAY_SIZE(targets) + ARRAY_SIZE(files) +
+			  ARRAY_SIZE(binary));
+	if (what >= ARRAY_SIZE(targets) + ARRAY_SIZE(files)) {
+		what -= ARRAY_SIZE(targets) + ARRAY_SIZE(files);
+		binary[what](data + 1, size - 1);
+		return 0;
+	}
 	text = strndup((const char *)data + 1, size - 1);
 	assert(text);
-	what = data[0] % (ARRAY_SIZE(targets) + ARRAY_SIZE(files));
 	if (what < ARRAY_SIZE(targets))
 		targets[what](text);
 	else

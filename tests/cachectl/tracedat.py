@@ -157,7 +157,7 @@ class Trace:
         """A BO is asked for, and comes from the tier HIT or is new."""
         values = {"size": 65536, "bucket": 16, "timeout_ms": 1000,
                   "max_bytes": 64 << 20, "tgid": pid, "owner": 1, "kind": 2,
-                  "ident": 7, "width": 64, **values}
+                  "ident": 7, "width": 64, **self.always, **values}
         self.event(ms, "create", pid, **values)
         if hit:
             self.event(ms, "hit", pid, tier=hit, **values)
@@ -170,7 +170,7 @@ class Trace:
         """One is freed, and enters the resource tier or goes to the host."""
         values = {"size": 65536, "bucket": 16, "timeout_ms": 1000,
                   "max_bytes": 64 << 20, "owner": 1, "kind": 2, "ident": 7,
-                  "width": 64, "res_id": res_id, **values}
+                  "width": 64, "res_id": res_id, **self.always, **values}
         self.event(ms, "free", pid, tier=tier, **values)
         if tier == 1:
             self.event(ms, "put", pid, tier=1, **values)

@@ -260,6 +260,9 @@ static struct sheet sweep_sheet(const struct options *opts,
 	for (size_t l = 0; l < LIMITS; l++)
 		for (size_t t = 0; t < TIMEOUTS; t++) {
 			point = &advice->points[t][l];
+			/* For people, a limit is a matter of one timeout */
+			if (l != IN_FORCE && t != knee && !opts->json)
+				continue;
 			note = t == knee && l == IN_FORCE ? "knee" :
 			       point->timeout_ms == advice->timeout_ms &&
 			       l == IN_FORCE ? "in force" : "";

@@ -28,13 +28,16 @@ _virtgpu_cachectl_words() { # COMMAND PREVIOUS
 	-d | --device) _virtgpu_cachectl_devices ;;
 	-o | --output) _virtgpu_cachectl_columns 1 ;;
 	--tier) echo resource pages purgeable ;;
-	--sysroot | =) ;;
+	-a | --all | --sysroot | =) ;;
+	-f | --file | --html) compgen -f ;;
 	*)	_virtgpu_cachectl_options ${1:+"$1"}
 		case $1 in
 		'') _virtgpu_cachectl_commands ;;
 		show) _virtgpu_cachectl_devices ;;
 		get) _virtgpu_cachectl_columns 2 ;;
 		set) echo enabled= timeout_ms= max_bytes= ;;
+		record) compgen -c ;;
+		report | advise) compgen -f ;;
 		esac ;;
 	esac
 }
@@ -48,6 +51,7 @@ _virtgpu_cachectl() {
 		-*) ;;
 		*)	case ${COMP_WORDS[i - 1]} in
 			-d | --device | -o | --output | --tier | --sysroot) ;;
+			-a | --all | -f | --file | --html) ;;
 			*)	command=${COMP_WORDS[i]}
 				break ;;
 			esac ;;

@@ -27,6 +27,8 @@
  * has told.
  */
 #define LATE (3.0 / 64)
+/* With the recorded timeout the trace says when it ran; at the latest it does so */
+#define LATE_MAX (5.0 / 32)
 /* What expires so soon after another did so with it */
 #define BURST_NS (5 * NS_PER_MS)
 
@@ -215,9 +217,8 @@ static void arm_expiry(struct model *model)
 		    (uint64_t)(model->timeout_ns * model->late));
 }
 
-static void clock_run(struct model *model)
+static void clock_run(struct model *model, uint64_t ns)
 {
-	uint64_t ns = model->due;
 	struct bo *bo;
 
 	while ((bo = oldest(model)) && bo->freed + model->timeout_ns <= ns)
@@ -262,7 +263,7 @@ static void advance(struct model *model, uint64_t ns)
 		if (coming && coming->due <= ns && coming->due <= model->due)
 			arrive(model, coming, coming->due);
 		else if (model->due <= ns)
-			clock_run(model);
+			clock_run(model, model->due);
 		else
 			break;
 	}
@@ -426,8 +427,13 @@ static void on_expire(struct model *model, const struct trace_event *event)
 {
 	double age_ns = event->age_us * 1000.0, late;
 
-	if (event->tier != TIER_PURGEABLE && model->recorded_ns &&
-	    event->ns - model->expired > BURST_NS) {
+	if (event->tier == TIER_PURGEABLE)
+		return;
+	if (!model->timeout_fixed) {
+		clock_run(model, event->ns);
+		return;
+	}
+	if (model->recorded_ns && event->ns - model->expired > BURST_NS) {
 		late = age_ns / model->recorded_ns - 1;
 		/* Far off, the knob was turned meanwhile */
 		if (late >= 0 && late < 1)
@@ -490,7 +496,7 @@ struct model *model_new(uint64_t timeout_ms, uint64_t max_bytes)
 	model->timeout_ns = model->timeout_fixed ? timeout_ms * NS_PER_MS : 0;
 	model->limit = model->limit_fixed ? max_bytes : 0;
 	model->due = NEVER;
-	model->late = LATE;
+	model->late = model->timeout_fixed ? LATE : LATE_MAX;
 	for (unsigned int place = 0; place < TIERS; place++)
 		TAILQ_INIT(&model->places[place]);
 	TAILQ_INIT(&model->awaited);

@@ -176,11 +176,11 @@ static struct sheet processes(const struct report *report)
 static struct sheet sizes(const struct report *report)
 {
 	struct sheet sheet = new_sheet(report, "buckets",
-				       "By size, and larger");
+				       "By size, from so many bytes on");
 	const struct counts *counts;
 	struct libscols_line *line;
 
-	table_column(sheet.table, "SIZE", COLUMN_QUANTITY, report->opts);
+	table_column(sheet.table, "FROM", COLUMN_QUANTITY, report->opts);
 	add_count_columns(report, &sheet);
 	for (unsigned int bucket = 0; bucket < BUCKETS; bucket++) {
 		counts = &report->tally->buckets[bucket];

@@ -1,0 +1,485 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""record, report and advise, on traces that never were."""
+
+import json
+import os
+import re
+import subprocess
+import unittest
+from html.parser import HTMLParser
+from pathlib import Path
+
+import cli
+from cli import DENIED, FAILED, USAGE
+import tracedat
+
+PLUGIN = Path(cli.CACHECTL[-1]).parent
+
+
+class Test(cli.Test):
+
+    def setUp(self):
+        super().setUp()
+        self.path = str(self.tree.path("trace.dat"))
+
+    def save(self, trace):
+        Path(self.path).write_bytes(trace.file())
+        return self.path
+
+    def tables(self, command, trace, *args):
+        """All tables of a command, by name."""
+        return json.loads(self.cachectl(command, "--json", "--bytes", *args,
+                                        self.save(trace)))
+
+    def facts(self, trace, *args):
+        return {row["what"]: row["value"] for row in
+                self.tables("report", trace, *args)["summary"]}
+
+
+def churn(rounds=100, period=100, held=50):
+    """One process that frees a BO and wants one like it PERIOD - HELD later."""
+    trace = tracedat.Trace()
+    trace.names[100] = "kmscube"
+    for i in range(rounds):
+        trace.create(i * period, hit=1 if i else None)
+        trace.free(i * period + held, res_id=5)
+    return trace
+
+
+class ReportTest(Test):
+
+    def test_processes(self):
+        """processes have names, and are told apart from their threads"""
+        trace = tracedat.Trace()
+        trace.names.update({100: "weston", 200: "glmark2"})
+        trace.create(0, pid=100)
+        trace.create(1, pid=101, tgid=100, hit=2)
+        trace.create(2, pid=200)
+        rows = self.tables("report", trace)["processes"]
+        self.assertEqual([(row["pid"], row["program"], row["creates"],
+                           row["pages"], row["misses"]) for row in rows],
+                         [(100, "weston", 2, 1, 1), (200, "glmark2", 1, 0, 1)])
+
+    def test_reasons(self):
+        """each reason of a miss is counted as such, also by size"""
+        trace = tracedat.Trace()
+        names = "empty size cgroup owner ident busy backoff".split()
+        for reason in range(len(names)):
+            for i in range(reason + 1):
+                trace.create(reason * 10 + i, reason=reason)
+        tables = self.tables("report", trace)
+        for table in "processes", "buckets":
+            (row,) = tables[table]
+            self.assertEqual([row[name] for name in names],
+                             [1, 2, 3, 4, 5, 6, 7])
+            self.assertEqual(row["misses"], 28)
+
+    def test_sizes(self):
+        """sizes are what their classes begin with"""
+        trace = tracedat.Trace()
+        trace.create(0, size=4096, bucket=1)
+        trace.create(1, size=4096000, bucket=63, hit=1)
+        rows = self.tables("report", trace)["buckets"]
+        self.assertEqual([(row["from"], row["resource"]) for row in rows],
+                         [(4096, 0), (960 << 12, 1)])
+
+    def test_ages(self):
+        """ages are counted by octave, from the millisecond on"""
+        trace = tracedat.Trace()
+        for i, age in enumerate((0, 1, 2, 3, 4, 999, 1000, 1024)):
+            trace.event(i, "hit", tier=2, age_us=age * 1000, bucket=1)
+        rows = self.tables("report", trace)["ages"]
+        self.assertEqual({row["age"]: row["pages"] for row in rows},
+                         {0: 1, 1: 1, 2: 2, 4: 1, 512: 2, 1024: 1})
+
+    def test_latency(self):
+        """creates are told apart by where the BO came from"""
+        trace = tracedat.Trace()
+        for i in range(100):
+            trace.create(i * 20, took_us=10000 if i == 99 else 1000)
+        trace.create(2500, hit=1, took_us=8)
+        rows = {row["from"]: row
+                for row in self.tables("report", trace)["latency"]}
+        self.assertEqual(rows["new"]["creates"], 100)
+        self.assertEqual(rows["new"]["mean"], 1090)
+        self.assertEqual(rows["new"]["max"], 10000)
+        self.assertAlmostEqual(rows["new"]["median"], 1000, delta=125)
+        self.assertAlmostEqual(rows["new"]["p99"], 10000, delta=1250)
+        self.assertEqual(rows["resource"]["median"], 8)
+        self.assertEqual(rows["pages"]["creates"], 0)
+
+    def test_held(self):
+        """what is held rises with puts and falls with all that ends it"""
+        trace = tracedat.Trace()
+        ends = "hit", "expire", "purge", "demote"
+        for i, _ in enumerate(ends):
+            trace.event(10 * i, "put", tier=1, size=4096, bucket=1)
+        for i, name in enumerate(ends):
+            trace.event(100 + 10 * i, name, tier=1, size=4096, bucket=1)
+        rows = {row["time"]: row["resource"]
+                for row in self.tables("report", trace)["held"]}
+        self.assertEqual([rows[time] for time in (0, 15, 35, 105, 115, 129)],
+                         [4096, 8192, 16384, 12288, 8192, 4096])
+
+    def test_long(self):
+        """a long trace has as many intervals, longer ones"""
+        rows = self.tables("report", churn(5000))["held"]
+        self.assertLessEqual(len(rows), 256)
+        self.assertGreater(rows[-1]["time"], 400000)
+        self.assertEqual({row["resource"] for row in rows}, {65536})
+
+    def test_text(self):
+        """without JSON each table has a title, and the many last are one"""
+        trace = tracedat.Trace()
+        for i in range(30):
+            trace.create(i, pid=100 + i)
+        text = self.cachectl("report", self.save(trace))
+        for title in "Summary", "By process", "By size", "Hits by how long":
+            self.assertRegex(text, rf"(?m)^{title}")
+        self.assertIn("(10 more)", text)
+        self.assertNotIn("By process", self.cachectl(
+            "report", "--noheadings", self.path))
+
+    def test_device(self):
+        """of several devices one is looked at, the first or the given"""
+        trace = tracedat.Trace()
+        trace.create(0, dev=3)
+        trace.create(1, dev=4)
+        trace.create(2, dev=4)
+        self.assertEqual(self.facts(trace)["device"], 3)
+        facts = self.facts(trace, "--device", "virtio4")
+        self.assertEqual((facts["device"], facts["creates"]), (4, 2))
+        self.cachectl("report", "-d", "card0", self.path, status=USAGE)
+        self.cachectl("report", "-d", "virtio7", self.path, status=FAILED)
+
+    def test_off(self):
+        """creates while the cache was off are counted as such"""
+        trace = tracedat.Trace()
+        trace.create(0, timeout_ms=0)
+        trace.create(1)
+        facts = self.facts(trace)
+        self.assertEqual((facts["creates"], facts["off"]), (2, 1))
+
+
+class Page(HTMLParser):
+    """What there is in a page, and what of it would be fetched."""
+
+    def __init__(self):
+        super().__init__()
+        self.count, self.fetched, self.open = {}, [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.count[tag] = self.count.get(tag, 0) + 1
+        for name, value in attrs:
+            if name in ("src", "href", "xlink:href", "action", "data"):
+                self.fetched.append(value)
+        if tag not in ("meta", "link", "line", "polyline"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag in self.open:
+            assert self.open.pop() == tag, tag
+
+
+class PageTest(Test):
+
+    def page(self, trace):
+        path = self.tree.path("page.html")
+        self.assertEqual(self.cachectl("report", "--html", str(path),
+                                       self.save(trace)), "")
+        return path.read_text("utf-8")
+
+    def test_page(self):
+        """the page has plots and tables, and fetches nothing"""
+        text = self.page(churn())
+        page = Page()
+        page.feed(text)
+        self.assertEqual(page.count["svg"], 4)
+        self.assertEqual(page.count["table"], 5)
+        self.assertEqual(page.count.get("script"), None)
+        self.assertEqual(page.fetched, ["data:,"])
+        self.assertEqual(page.open, ["html"][:len(page.open)])
+        self.assertNotIn("nan", text)
+        self.assertNotRegex(text, r"url\(|@import")
+
+    def test_names(self):
+        """what a process is called is text, whatever it is"""
+        trace = churn()
+        trace.names[100] = "<b>&\"x"
+        self.assertIn("&lt;b&gt;&amp;&quot;x", self.page(trace))
+
+    def test_empty(self):
+        """a trace of one event makes a page as well"""
+        trace = tracedat.Trace()
+        trace.event(0, "close", owner=1)
+        self.assertNotIn("nan", self.page(trace))
+
+    def test_unwritable(self):
+        """a page that can't be written is a failure"""
+        path = self.save(churn())
+        self.cachectl("report", "--html", "/dev/full", path, status=FAILED)
+        self.cachectl("report", "--html", "/nowhere/page", path, status=FAILED)
+
+    @cli.needs("chromium-headless-shell")
+    def test_browser(self):
+        """a browser draws it, requests nothing and has no error"""
+        self.page(churn())
+        path = self.tree.path("page.html")
+        net = self.tree.path("net.json")
+        ran = subprocess.run(
+            ["chromium-headless-shell", "--no-sandbox", "--disable-gpu",
+             "--enable-logging=stderr", "--v=0", "--no-first-run",
+             "--disable-background-networking", "--timeout=20000",
+             f"--user-data-dir={self.tree.path('chromium')}",
+             f"--log-net-log={net}", "--dump-dom", f"file://{path}"],
+            check=True, capture_output=True, text=True, timeout=120)
+        self.assertIn("</svg>", ran.stdout)
+        self.assertNotIn("CONSOLE", ran.stderr)
+        asked = set(re.findall(r'"url":"(\w+:[^"]*)"', net.read_text("utf-8")))
+        self.assertEqual({url for url in asked
+                          if not url.startswith(("file:", "data:"))}, set())
+
+
+class AdviseTest(Test):
+
+    def sweep(self, trace):
+        rows = self.tables("advise", trace)["sweep"]
+        limit = sorted({row["limit"] for row in rows})[1]
+        return {row["timeout"]: row for row in rows if row["limit"] == limit}
+
+    def check(self, trace):
+        return {row["tier"]: (row["recorded"], row["model"])
+                for row in self.tables("advise", trace)["check"]}
+
+    def test_timeout(self):
+        """only a timeout above the pause between free and create serves it"""
+        rows = self.sweep(churn(period=1000, held=400))
+        self.assertEqual([rows[ms]["resource"] for ms in (250, 500, 1000)],
+                         [0, 0, 99])
+        self.assertEqual(self.check(churn(period=1000, held=400))["resource"],
+                         (99, 99))
+
+    def test_knee(self):
+        """the knee is where more time brings nothing, and is advised"""
+        tables = self.tables("advise", churn(period=1000, held=400))
+        (row,) = [row for row in tables["sweep"] if row["note"] == "advised"]
+        self.assertEqual(row["timeout"], 1000)
+        self.assertIn("set --device virtio0 timeout_ms=1s max_bytes=",
+                      tables["advice"][0]["command"])
+
+    def test_bytes(self):
+        """byte-seconds are what was held, times how long"""
+        row = self.sweep(churn(rounds=10, period=1000, held=400))[1000]
+        self.assertAlmostEqual(row["byte-seconds"], 9 * 0.6 * 65536,
+                               delta=1000)
+        self.assertEqual(row["peak"], 65536)
+
+    def test_limit(self):
+        """what does not fit under the limit is not there"""
+        trace = tracedat.Trace(max_bytes=4 << 20)
+        for i in range(100):
+            for j in range(100):
+                trace.create(i * 200 + j, ident=j)
+            for j in range(100):
+                trace.free(i * 200 + 100 + j, res_id=j, ident=j)
+        rows = self.tables("advise", trace)["sweep"]
+        most = {row["limit"]: row["peak"] for row in rows}
+        self.assertLessEqual(most[1 << 20], 1 << 20)
+        self.assertEqual(most[16 << 20], 100 * 65536)
+        hits = {row["limit"]: row["resource"] for row in rows
+                if row["timeout"] == 1000}
+        self.assertEqual(hits[16 << 20], 9900)
+        self.assertEqual(hits[1 << 20], 16 * 99)
+
+    def test_owner(self):
+        """a BO of the resource tier serves its owner only"""
+        trace = tracedat.Trace()
+        trace.free(0, res_id=1)
+        trace.create(1, owner=2)
+        trace.create(2, owner=1, ident=8)
+        trace.create(3, owner=1, cgroup=9)
+        trace.create(4, owner=0)
+        trace.create(5, owner=1, hit=1)
+        self.assertEqual(self.check(trace), {"resource": (1, 1),
+                                             "pages": (0, 0)})
+
+    def test_buffer(self):
+        """a buffer may be larger by an eighth, and no more"""
+        trace = tracedat.Trace()
+        buffer = {"kind": 3, "size": 64 << 12, "bucket": 32}
+        trace.free(0, res_id=1, width=9 << 10, **buffer)
+        trace.create(1, width=(8 << 10) - 1, **buffer)
+        trace.create(2, width=(9 << 10) + 1, **buffer)
+        trace.create(3, width=8 << 10, hit=1, **buffer)
+        self.assertEqual(self.check(trace)["resource"], (1, 1))
+
+    def test_demote(self):
+        """when a file is closed, its BOs are anyone's once the host lets go"""
+        trace = tracedat.Trace()
+        trace.free(0, res_id=1)
+        trace.event(1, "demote", res_id=1, tier=1, owner=1, size=65536)
+        trace.event(2, "close", owner=1)
+        trace.create(3, owner=2, reason=5)
+        trace.event(5, "put", res_id=1, tier=2, owner=1, size=65536)
+        trace.create(6, owner=2, cgroup=9, reason=2)
+        trace.create(7, owner=2, hit=2)
+        self.assertEqual(self.check(trace), {"resource": (0, 0),
+                                             "pages": (1, 1)})
+
+    def test_late_demote(self):
+        """what had expired when the file was closed takes as long as others"""
+        trace = tracedat.Trace()
+        for i in range(50):
+            trace.free(i * 100, res_id=i, tier=2)
+            trace.event(i * 100 + 20, "put", res_id=i, tier=2, size=65536)
+        trace.free(6000, res_id=99, ident=5)
+        trace.event(8000, "close", owner=1)
+        trace.create(8010, owner=2, size=65536 + 4096)
+        trace.create(8030, owner=2)
+        rows = self.sweep(trace)
+        self.assertEqual(rows[1000]["pages"], 0)
+        self.assertEqual(rows[4000]["pages"], 1)
+
+    def test_purge(self):
+        """what memory pressure took is taken in every model"""
+        trace = tracedat.Trace()
+        trace.free(0, res_id=1)
+        trace.free(1, res_id=2)
+        trace.event(2, "purge", res_id=2, tier=1, reason=7, age_us=1000)
+        trace.create(3, reason=6)
+        self.assertEqual({row["resource"]
+                          for row in self.sweep(trace).values()}, {0})
+
+    def test_rejected(self):
+        """what was not kept is not kept in the model"""
+        trace = tracedat.Trace()
+        trace.free(0, res_id=1, tier=0, reason=1)
+        trace.create(1)
+        self.assertEqual(self.check(trace), {"resource": (0, 0),
+                                             "pages": (0, 0)})
+
+    def test_wrong(self):
+        """a model that is off says so"""
+        trace = churn()
+        for i in range(10):
+            trace.event(20000 + i, "hit", tier=1, bucket=1)
+        (row,) = self.tables("advise", trace)["advice"]
+        self.assertAlmostEqual(row["model-error%"], 100 * 10 / 109, delta=0.1)
+        self.assertIn("model is off", row["note"])
+
+    def test_off(self):
+        """a trace with the cache off is no ground for advice"""
+        trace = tracedat.Trace()
+        trace.create(0, timeout_ms=0)
+        said = self.cachectl("advise", self.save(trace), status=FAILED)
+        self.assertIn("set enabled=on", said)
+
+
+class FileTest(Test):
+
+    def refused(self, data, what):
+        Path(self.path).write_bytes(data)
+        for command in "report", "advise":
+            said = self.cachectl(command, self.path, status=FAILED)
+            self.assertIn(what, said)
+
+    def test_none(self):
+        """a file that isn't there, or is a folder"""
+        self.cachectl("report", self.path, status=FAILED)
+        self.cachectl("report", "/proc", status=FAILED)
+
+    def test_empty(self):
+        """an empty file"""
+        self.refused(b"", "is empty")
+
+    def test_foreign(self):
+        """what is no trace"""
+        self.refused(b"\x7fELF" + bytes(5000), "is no trace.dat")
+        self.refused(b"# tracer: nop\n" * 400, "is no trace.dat")
+
+    def test_others(self):
+        """a trace of other events"""
+        data = churn().file()
+        self.refused(data.replace(b"bo_cache_", b"ab_cache_"),
+                     "without events of the BO cache")
+
+    def test_nothing(self):
+        """a trace in which nothing happened"""
+        self.refused(tracedat.Trace().file(), "nothing happened")
+
+    def test_truncated(self):
+        """a part of a trace, however long"""
+        data = churn(1000).file()
+        for size in (1, 10, 12, 100, 3000, 9000, len(data) // 2,
+                     len(data) - 4096, len(data) - 1):
+            with self.subTest(size=size):
+                self.refused(data[:size], "virtgpu-cachectl: ")
+
+    def test_short(self):
+        """a record that is shorter than its format says"""
+        trace = churn(3)
+        trace.add(10**9, bytes((tracedat.IDS["create"] & 255,
+                                tracedat.IDS["create"] >> 8)) + bytes(14))
+        self.refused(trace.file(), "is damaged after")
+
+    def test_order(self):
+        """events that go back in time"""
+        trace = churn(3)
+        trace.end_page()
+        trace.create(0)
+        self.refused(trace.file(), "is damaged after")
+
+    @unittest.skipIf(os.geteuid(), "only root can be somebody else")
+    def test_denied(self):
+        """a file that is for others"""
+        path = self.save(churn())
+        os.chmod(path, 0o600)
+        self.cachectl("report", path, status=DENIED, **self.as_nobody())
+
+    def test_full(self):
+        """output that can't be written is a failure"""
+        path = self.save(churn())
+        with open("/dev/full", "w", encoding="ascii") as full:
+            self.cachectl("report", path, stdout=full, status=FAILED)
+
+    def test_pipe(self):
+        """a reader that has seen enough is no damage"""
+        path = self.save(churn())
+        with subprocess.Popen(self.command("report", path), text=True,
+                              stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as process:
+            process.stdout.close()
+            self.assertEqual(process.stderr.read(), "")
+
+    @cli.needs("trace-cmd")
+    def test_plugin(self):
+        """trace-cmd prints sizes, formats, binds and reasons in words"""
+        trace = tracedat.Trace()
+        trace.create(0, size=6 << 20, format=1, bind=1 << 1 | 1 << 3 | 1 << 30,
+                     reason=5)
+        ran = subprocess.run(
+            ["trace-cmd", "report", self.save(trace)], check=True,
+            capture_output=True, text=True,
+            env={**os.environ, "TRACEEVENT_PLUGIN_DIR": str(PLUGIN)})
+        for words in ("size=6M", "format=b8g8r8a8", "kind=3d", "reason=busy",
+                      "bind=render_target|sampler_view|0x40000000"):
+            self.assertIn(words, ran.stdout)
+
+
+class RecordTest(Test):
+
+    def test_usage(self):
+        """it takes a command or a time, and this machine"""
+        command = self.command("record")[:-3]
+        for args in ((), ("-a", "1s", "true"), ("-a", "0", ), ("-a", "x")):
+            ran = subprocess.run([*command, "record", *args], check=False,
+                                 capture_output=True, text=True)
+            self.assertEqual(ran.returncode, USAGE, ran.stderr)
+        self.cachectl("record", "true", status=USAGE)
+
+    def test_foreign_options(self):
+        """what stands behind the command is the command's"""
+        said = self.cachectl("record", "true", "--nonsense", "-Z",
+                             status=USAGE)
+        self.assertIn("--sysroot", said)
+        self.cachectl("record", "--nonsense", "true", status=USAGE)
