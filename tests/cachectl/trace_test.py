@@ -13,7 +13,8 @@ import cli
 from cli import DENIED, FAILED, USAGE
 import tracedat
 
-PLUGIN = Path(cli.CACHECTL[-1]).parent
+# A sanitized one is for sanitized programs
+PLUGIN = Path(cli.CACHECTL[-1]).parent.parent / "plain"
 
 
 class Test(cli.Test):

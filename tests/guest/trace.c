@@ -250,6 +250,11 @@ unsigned int works_stop(void)
 
 static struct trace events;
 static char watched[64];
+static struct {
+	struct tep_event *event;
+	char data[256];
+	struct tep_record record;
+} last;
 
 static int on_event(struct tep_event *event, struct tep_record *record,
 		    int cpu, void *arg)
@@ -257,8 +262,15 @@ static int on_event(struct tep_event *event, struct tep_record *record,
 	unsigned int *n = arg;
 
 	(void)cpu;
-	(void)record;
-	*n += !strcmp(event->name, watched);
+	if (strcmp(event->name, watched))
+		return 0;
+	must(record->size <= (int)sizeof(last.data));
+	memcpy(last.data, record->data, record->size);
+	last.record = (struct tep_record) {
+		.data = last.data, .size = record->size
+	};
+	last.event = event;
+	++*n;
 	return 0;
 }
 
@@ -286,4 +298,10 @@ unsigned int events_stop(void)
 				    watched));
 	trace_read(&events, on_event, &n);
 	return n;
+}
+
+uint64_t event_field(const char *name)
+{
+	must(last.event);
+	return field(last.event, &last.record, name);
 }

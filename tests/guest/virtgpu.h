@@ -214,5 +214,6 @@ unsigned int works_stop(void);
 /* How often an event of the cache's happened in between */
 void events_start(const char *event);
 unsigned int events_stop(void);
+uint64_t event_field(const char *name);		/* of the last of these */
 
 #endif

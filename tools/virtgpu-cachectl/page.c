@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,8 @@ static const char style[] =
 	"body { font: 15px/1.4 sans-serif; max-width: 75em; margin: 2em auto;"
 	" padding: 0 1em; color: #222; background: #fff }\n"
 	"h1 { font-size: 1.5em } h2 { font-size: 1.15em; margin-top: 2em }\n"
-	"table { border-collapse: collapse; font-size: 0.87em }\n"
+	"table { border-collapse: collapse; font-size: 0.87em;"
+	" display: block; overflow-x: auto; white-space: nowrap }\n"
 	"th, td { padding: 0.15em 0.8em; border-bottom: 1px solid #ddd;"
 	" text-align: left }\n"
 	".right { text-align: right; font-variant-numeric: tabular-nums }\n"
@@ -61,6 +63,16 @@ struct plot {
 	double most;
 	size_t n;
 };
+
+/* What MOST becomes, so that each rule has a short number */
+static double round_most(double most)
+{
+	double unit = 1;
+
+	while (unit * 2 * RULES <= most)
+		unit *= 2;
+	return ceil(most / (unit * RULES)) * unit * RULES;
+}
 
 static double plot_x(const struct plot *plot, double i)
 {
@@ -166,6 +178,7 @@ static void plot_held(FILE *file, const struct tally *tally)
 	for (size_t i = 0; i < plot.n; i++)
 		if (plot.most < (double)resource->most[i] + pages->most[i])
 			plot.most = (double)resource->most[i] + pages->most[i];
+	plot.most = round_most(plot.most);
 	plot_begin(&plot, "Bytes held", UNIT_BYTES);
 	for (size_t i = 0; i < plot.n; i++) {
 		below = resource->most[i];
@@ -199,6 +212,7 @@ static void plot_ages(FILE *file, const struct tally *tally)
 				plot.n = i + 1;
 		}
 	}
+	plot.most = round_most(plot.most);
 	plot_begin(&plot, "Hits by age", UNIT_NONE);
 	for (unsigned int i = 0; i < plot.n; i++) {
 		for (int tier = TIER_RESOURCE; tier <= TIER_PAGES; tier++) {
@@ -226,7 +240,7 @@ static void classes_used(const struct tally *tally, unsigned int *from,
 			if (!tally->took[tier].count[i])
 				continue;
 			*from = i < *from ? i : *from;
-			*to = i + 1;
+			*to = i + 1 > *to ? i + 1 : *to;
 		}
 }
 
@@ -275,6 +289,7 @@ static void plot_misses(FILE *file, const struct tally *tally)
 	for (int i = 0; i < MISSES; i++)
 		if (plot.most < tally->all.misses[i])
 			plot.most = tally->all.misses[i];
+	plot.most = round_most(plot.most);
 	plot_begin(&plot, "Misses by cause", UNIT_NONE);
 	for (int i = 0; i < MISSES; i++) {
 		n = tally->all.misses[i];
