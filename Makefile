@@ -8,7 +8,8 @@ make SUITE=NAME     build it in the root of a Debian suite, for its kernel:
                     kernel that looks for mistakes
 make SUITE=NAME tests   build the guest's test programs there
                     (W=1, C=1 and V=1 mean what they mean to the kernel)
-make tools          build virtgpu-cachectl here, into build/tools
+make tools          build virtgpu-cachectl and the plugin for traces here, into
+                    build/tools
 make install        install it below $$(DESTDIR)$$(PREFIX); PREFIX is /usr/local
 make screenshot     make the picture of virtgpu-cachectl top again, in a guest
 make demo           show what the cache does, in a guest

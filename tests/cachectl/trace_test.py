@@ -3,6 +3,7 @@
 
 import json
 import os
+import random
 import re
 import subprocess
 import unittest
@@ -465,6 +466,66 @@ class FileTest(Test):
         for words in ("size=6M", "format=b8g8r8a8", "kind=3d", "reason=busy",
                       "bind=render_target|sampler_view|0x40000000"):
             self.assertIn(words, ran.stdout)
+
+
+def crowd():
+    """A second of forty clients: the trace, how long, how many events."""
+    trace, chance = tracedat.Trace(), random.Random(1)
+    ms, res_id, live = 0, 0, []
+    for client in range(40):
+        pid, owner = 100 + client, 1 + client
+        trace.names[pid] = f"client{client}"
+        for _ in range(60):
+            bucket = chance.randrange(8, 80)
+            bo = {"owner": owner, "ident": chance.randrange(12),
+                  "kind": chance.choice((2, 3)), "bucket": bucket,
+                  "size": (bucket + chance.randrange(9)) << 12}
+            trace.create(ms, hit=chance.choice((None, None, 1, 2)), pid=pid,
+                         **bo)
+            res_id += 1
+            live.append((res_id, bo))
+            ms += 0.3
+            if len(live) < 30:
+                continue
+            freed, bo = live.pop(chance.randrange(30))
+            tier = chance.choice((1, 1, 2))
+            trace.free(ms, freed, tier=tier, pid=pid, **bo)
+            ms += 0.1
+            if tier == 2:
+                trace.event(ms, "put", pid=1, tier=2, res_id=freed, **bo)
+            ms += 0.1
+        trace.event(ms, "close", pid=pid, owner=owner)
+        ms += 1
+    return trace, int(ms) + 1, trace.n
+
+
+@unittest.skipUnless("/plain/" in cli.CACHECTL[-1] and len(cli.CACHECTL) == 1,
+                     "takes too long under a checker")
+class LargeTest(Test):
+    """Ten million events, in a minute and 200 MiB."""
+
+    def read(self, command):
+        trace, ms, n = crowd()
+        trace.write(self.path, 10_000_000 // n + 1, ms)
+        with open(self.tree.path("out"), "w", encoding="ascii") as out:
+            # pylint: disable=consider-using-with
+            process = subprocess.Popen(self.command(command, self.path),
+                                       stdout=out)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = status
+        self.assertEqual(status, 0)
+        self.assertLess(usage.ru_utime + usage.ru_stime, 60)
+        self.assertLess(usage.ru_maxrss, 200 << 10)
+        return self.tree.path("out").read_text("ascii")
+
+    def test_report(self):
+        """report reads ten million events"""
+        said = self.read("report")
+        self.assertGreater(int(re.search(r"events +(\d+)", said)[1]), 10**7)
+
+    def test_advise(self):
+        """advise reads ten million events"""
+        self.assertIn("advised", self.read("advise"))
 
 
 class RecordTest(Test):

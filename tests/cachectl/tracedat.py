@@ -95,11 +95,13 @@ class Trace:
     def __init__(self, **always):
         self.always = {"dev": 0, **always}
         self.pages, self.page, self.begin, self.last = [], b"", 0, 0
+        self.n = 0
         self.names = {}
 
     def event(self, ms, name, pid=100, **values):
         """At so many milliseconds; fields that are not given are 0."""
         ns = round(ms * 1000000)
+        self.n += 1
         fields = EVENTS[name]
         end = fields[-1][2] + fields[-1][3]
         data = bytearray((end + 3) // 4 * 4)
