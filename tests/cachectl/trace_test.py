@@ -293,40 +293,55 @@ class AdviseTest(Test):
         self.assertEqual(hits[16 << 20], 9900)
         self.assertEqual(hits[1 << 20], 16 * 99)
 
+    def served(self, freed, *wanted):
+        """After a free, whether each of the creates would have been a hit."""
+        for want in wanted:
+            trace = tracedat.Trace()
+            trace.free(0, res_id=1, **freed)
+            trace.create(1, **want)
+            yield self.check(trace)["resource"][1] == 1
+
     def test_owner(self):
-        """a BO of the resource tier serves its owner only"""
-        trace = tracedat.Trace()
-        trace.free(0, res_id=1)
-        trace.create(1, owner=2)
-        trace.create(2, owner=1, ident=8)
-        trace.create(3, owner=1, cgroup=9)
-        trace.create(4, owner=0)
-        trace.create(5, owner=1, hit=1)
-        self.assertEqual(self.check(trace), {"resource": (1, 1),
-                                             "pages": (0, 0)})
+        """a BO of the resource tier serves its owner, as what it was"""
+        self.assertEqual(list(self.served(
+            {}, {}, {"owner": 2}, {"owner": 0}, {"ident": 8}, {"kind": 1},
+            {"cgroup": 9}, {"width": 63}, {"size": 61440})),
+            [True, *[False] * 7])
 
     def test_buffer(self):
         """a buffer may be larger by an eighth, and no more"""
-        trace = tracedat.Trace()
         buffer = {"kind": 3, "size": 64 << 12, "bucket": 32}
-        trace.free(0, res_id=1, width=9 << 10, **buffer)
-        trace.create(1, width=(8 << 10) - 1, **buffer)
-        trace.create(2, width=(9 << 10) + 1, **buffer)
-        trace.create(3, width=8 << 10, hit=1, **buffer)
-        self.assertEqual(self.check(trace)["resource"], (1, 1))
+        self.assertEqual(list(self.served(
+            {"width": 9 << 10, **buffer},
+            {"width": (8 << 10) - 1, **buffer}, {"width": 8 << 10, **buffer},
+            {"width": 9 << 10, **buffer}, {"width": (9 << 10) + 1, **buffer},
+            {"width": 9 << 10, **buffer, "size": 65 << 12})),
+            [False, True, True, False, False])
 
-    def test_demote(self):
-        """when a file is closed, its BOs are anyone's once the host lets go"""
+    def closed(self, *wants):
+        """A file is closed; what creates at so many milliseconds would get."""
         trace = tracedat.Trace()
         trace.free(0, res_id=1)
         trace.event(1, "demote", res_id=1, tier=1, owner=1, size=65536)
         trace.event(2, "close", owner=1)
-        trace.create(3, owner=2, reason=5)
-        trace.event(5, "put", res_id=1, tier=2, owner=1, size=65536)
-        trace.create(6, owner=2, cgroup=9, reason=2)
-        trace.create(7, owner=2, hit=2)
-        self.assertEqual(self.check(trace), {"resource": (0, 0),
-                                             "pages": (1, 1)})
+        put = 5, "put", {"res_id": 1, "tier": 2, "size": 65536}
+        for ms, name, values in sorted([put, *wants], key=lambda one: one[0]):
+            if name == "put":
+                trace.event(ms, name, **values)
+            else:
+                trace.create(ms, **values)
+        checked = self.check(trace)
+        return checked["resource"][1], checked["pages"][1]
+
+    def test_demote(self):
+        """when a file is closed, its BOs are anyone's once the host lets go"""
+        for ms, want, hit in ((3, {}, False), (3, {"owner": 2}, False),
+                              (6, {"owner": 2}, True),
+                              (6, {"owner": 0, "ident": 9}, True),
+                              (6, {"owner": 2, "cgroup": 9}, False),
+                              (6, {"owner": 2, "size": 61440}, False)):
+            with self.subTest(ms=ms, **want):
+                self.assertEqual(self.closed((ms, "create", want)), (0, hit))
 
     def test_late_demote(self):
         """what had expired when the file was closed takes as long as others"""
@@ -334,13 +349,15 @@ class AdviseTest(Test):
         for i in range(50):
             trace.free(i * 100, res_id=i, tier=2)
             trace.event(i * 100 + 20, "put", res_id=i, tier=2, size=65536)
-        trace.free(6000, res_id=99, ident=5)
+        bo = {"size": 131072, "bucket": 24}
+        trace.free(6000, res_id=99, **bo)
         trace.event(8000, "close", owner=1)
-        trace.create(8010, owner=2, size=65536 + 4096)
-        trace.create(8030, owner=2)
+        trace.create(8010, owner=2, **bo)
         rows = self.sweep(trace)
-        self.assertEqual(rows[1000]["pages"], 0)
-        self.assertEqual(rows[4000]["pages"], 1)
+        self.assertEqual((rows[1000]["pages"], rows[4000]["pages"]), (0, 0))
+        trace.create(8030, owner=2, **bo)
+        rows = self.sweep(trace)
+        self.assertEqual((rows[1000]["pages"], rows[4000]["pages"]), (0, 1))
 
     def test_purge(self):
         """what memory pressure took is taken in every model"""

@@ -200,12 +200,18 @@ static void creates_say_what_they_got(void **state)
 	assert_int_equal(event_field("res_id"), bo.res);
 	assert_in_range(event_field("took_us"), 1, HANG_MS * 1000);
 	bo_close(&bo);
-	bos_free(fd, 1, SIZE, PAGES);
 	wait_for_rest();
 	events_start("bo_cache_created");
 	bo = bo_plain(fd, SIZE);
 	assert_int_equal(events_stop(), 1);
 	assert_int_equal(event_field("tier"), has_virgl() ? RESOURCE : PAGES);
+	bo_close(&bo);
+	bos_free(fd, 1, SIZE, PAGES);
+	wait_for_rest();
+	events_start("bo_cache_created");
+	bo = bo_plain(fd, SIZE);
+	assert_int_equal(events_stop(), 1);
+	assert_int_equal(event_field("tier"), PAGES);
 	bo_close(&bo);
 	close(fd);
 }

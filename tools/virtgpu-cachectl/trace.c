@@ -110,6 +110,14 @@ static bool find_events(struct reader *reader)
 	return found;
 }
 
+/* NULL if the trace does not know it, for which the library has a text */
+static const char *task_name(struct tep_handle *tep, int pid)
+{
+	const char *name = tep_data_comm_from_pid(tep, pid);
+
+	return name && strcmp(name, "<...>") ? name : NULL;
+}
+
 static void decode(struct reader *reader, struct tep_record *record,
 		   struct trace_event *event)
 {
@@ -174,7 +182,7 @@ static int on_record(struct tracecmd_input *input, struct tep_record *record,
 	event.lost = reader->lost;
 	reader->lost = false;
 	if (kind == TRACE_CREATE)
-		event.task = tep_data_comm_from_pid(reader->tep, event.pid);
+		event.task = task_name(reader->tep, event.pid);
 	reader->ns = event.ns;
 	reader->n++;
 	reader->call(&event, reader->arg);

@@ -35,7 +35,7 @@ enum { KIND_BLOB, KIND_2D, KIND_3D, KIND_BUFFER };
  * @ns: when, on the trace's clock
  * @lost: events are missing before this one
  * @pid: the task
- * @task: its name
+ * @task: its name, or NULL
  *
  * The others are as in the event's format, 0 where it has no such field.
  */

@@ -201,8 +201,10 @@ static void print_mask(struct trace_seq *seq, const struct word *words,
 		value &= ~(uint64_t)words->value;
 		between = "|";
 	}
-	if (value || !*between)
+	if (value)
 		trace_seq_printf(seq, "%s0x%" PRIx64, between, value);
+	else if (!*between)
+		trace_seq_puts(seq, "none");
 }
 
 static void print_field(struct trace_seq *seq, const struct tep_event *event,
