@@ -97,15 +97,16 @@ class ReportTest(Test):
     def test_latency(self):
         """creates are told apart by where the BO came from"""
         trace = tracedat.Trace()
-        for i in range(100):
-            trace.create(i * 20, took_us=10000 if i == 99 else 1000)
+        for i, took_us in enumerate([1000] * 50 + [2000] * 49 + [10000]):
+            trace.create(i * 20, took_us=took_us)
         trace.create(2500, hit=1, took_us=8)
         rows = {row["from"]: row
                 for row in self.tables("report", trace)["latency"]}
         self.assertEqual(rows["new"]["creates"], 100)
-        self.assertEqual(rows["new"]["mean"], 1090)
+        self.assertEqual(rows["new"]["mean"], 1580)
         self.assertEqual(rows["new"]["max"], 10000)
-        self.assertAlmostEqual(rows["new"]["median"], 1000, delta=125)
+        self.assertAlmostEqual(rows["new"]["median"], 2000, delta=250)
+        self.assertAlmostEqual(rows["new"]["p90"], 2000, delta=250)
         self.assertAlmostEqual(rows["new"]["p99"], 10000, delta=1250)
         self.assertEqual(rows["resource"]["median"], 8)
         self.assertEqual(rows["pages"]["creates"], 0)
@@ -118,10 +119,11 @@ class ReportTest(Test):
             trace.event(10 * i, "put", tier=1, size=4096, bucket=1)
         for i, name in enumerate(ends):
             trace.event(100 + 10 * i, name, tier=1, size=4096, bucket=1)
+        trace.event(140, "close")
         rows = {row["time"]: row["resource"]
                 for row in self.tables("report", trace)["held"]}
-        self.assertEqual([rows[time] for time in (0, 15, 35, 105, 115, 129)],
-                         [4096, 8192, 16384, 12288, 8192, 4096])
+        self.assertEqual([rows[time] for time in (0, 15, 35, 105, 115, 125, 139)],
+                         [4096, 8192, 16384, 12288, 8192, 4096, 0])
 
     def test_long(self):
         """a long trace has as many intervals, longer ones"""
@@ -139,6 +141,8 @@ class ReportTest(Test):
         for title in "Summary", "By process", "By size", "Hits by how long":
             self.assertRegex(text, rf"(?m)^{title}")
         self.assertIn("(10 more)", text)
+        self.assertIn("\n119 ", text)
+        self.assertNotIn("\n120 ", text)
         self.assertNotIn("By process", self.cachectl(
             "report", "--noheadings", self.path))
 
@@ -208,7 +212,11 @@ class PageTest(Test):
         """what a process is called is text, whatever it is"""
         trace = churn()
         trace.names[100] = "<b>&\"x"
-        self.assertIn("&lt;b&gt;&amp;&quot;x", self.page(trace))
+        self.path = str(self.tree.path("<i>.dat"))
+        text = self.page(trace)
+        self.assertIn("&lt;b&gt;&amp;&quot;x", text)
+        self.assertEqual(text.count("&lt;i&gt;.dat"), 2)
+        self.assertNotIn("<i>", text)
 
     def test_empty(self):
         """a trace of one event makes a page as well"""
@@ -292,6 +300,8 @@ class AdviseTest(Test):
                 if row["timeout"] == 1000}
         self.assertEqual(hits[16 << 20], 9900)
         self.assertEqual(hits[1 << 20], 16 * 99)
+        (advised,) = {row["limit"] for row in rows if row["note"] == "advised"}
+        self.assertEqual(advised, 16 << 20)
 
     def served(self, freed, *wanted):
         """After a free, whether each of the creates would have been a hit."""
