@@ -25,8 +25,8 @@
 
 /* Of each processor: some seconds of creates, as fast as they can be */
 #define BUFFER_KB "8192"
-/* Tasks whose names the kernel remembers: it forgets those of long ago */
-#define NAMES "4096"
+/* Tasks whose names the kernel is to remember, at least; some do 128 */
+#define NAMES 4096
 /* How often the buffers are emptied */
 #define PERIOD_NS 50000000
 
@@ -35,14 +35,12 @@ static const char default_path[] = "trace.dat";
 /**
  * struct recording - one that is being made
  * @instance: where it is recorded
- * @names: how many names the kernel remembered before
  * @n: processors
  * @cpus: their buffers
  * @pages: what has been taken out of them
  */
 struct recording {
 	struct tracefs_instance *instance;
-	char *names;
 	unsigned int n;
 	struct tracefs_cpu **cpus;
 	FILE **pages;
@@ -76,6 +74,21 @@ static bool tell(struct recording *recording, const char *file,
 	       0;
 }
 
+/* It forgets all of them when that changes, so it stays */
+static void remember_names(void)
+{
+	static const char file[] = "saved_cmdlines_size";
+	long long names;
+	char *text;
+
+	if (tracefs_instance_file_read_number(NULL, file, &names) ||
+	    names >= NAMES)
+		return;
+	text = format("%d", NAMES);
+	tracefs_instance_file_write(NULL, file, text);
+	free(text);
+}
+
 static enum status open_buffers(struct recording *recording)
 {
 	recording->n = get_nprocs_conf();
@@ -102,10 +115,7 @@ static enum status begin(struct recording *recording)
 	free(name);
 	if (!recording->instance)
 		return failed("the kernel's tracing");
-	recording->names = tracefs_instance_file_read(NULL,
-						      "saved_cmdlines_size",
-						      NULL);
-	tracefs_instance_file_write(NULL, "saved_cmdlines_size", NAMES);
+	remember_names();
 	if (!tell(recording, "trace_clock", "mono") ||
 	    !tell(recording, "buffer_size_kb", BUFFER_KB))
 		return failed("the trace buffer");
@@ -124,10 +134,6 @@ static void finish(struct recording *recording)
 	}
 	free(recording->cpus);
 	free(recording->pages);
-	if (recording->names)
-		tracefs_instance_file_write(NULL, "saved_cmdlines_size",
-					    recording->names);
-	free(recording->names);
 	if (!recording->instance)
 		return;
 	tracefs_instance_destroy(recording->instance);
