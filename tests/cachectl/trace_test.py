@@ -158,6 +158,18 @@ class ReportTest(Test):
         self.cachectl("report", "-d", "card0", self.path, status=USAGE)
         self.cachectl("report", "-d", "virtio7", self.path, status=FAILED)
 
+    def test_gaps(self):
+        """lost events are told of, and make for no advice"""
+        trace = churn(3)
+        self.assertEqual(self.facts(trace)["gaps"], 0)
+        (row,) = self.tables("advise", trace)["advice"]
+        self.assertIsNone(row["note"])
+        trace.lose()
+        trace.create(400, hit=1)
+        self.assertEqual(self.facts(trace)["gaps"], 1)
+        (row,) = self.tables("advise", trace)["advice"]
+        self.assertIn("events were lost", row["note"])
+
     def test_off(self):
         """creates while the cache was off are counted as such"""
         trace = tracedat.Trace()

@@ -95,7 +95,7 @@ class Trace:
     def __init__(self, **always):
         self.always = {"dev": 0, **always}
         self.pages, self.page, self.begin, self.last = [], b"", 0, 0
-        self.n = 0
+        self.n, self.lost = 0, False
         self.names = {}
 
     def event(self, ms, name, pid=100, **values):
@@ -131,9 +131,15 @@ class Trace:
     def end_page(self):
         if self.page:
             self.pages.append(
-                struct.pack("=QQ", self.begin, len(self.page)) +
+                struct.pack("=QQ", self.begin,
+                            len(self.page) | self.lost << 31) +
                 self.page.ljust(PAGE - PAGE_HEAD, b"\0"))
-            self.page = b""
+            self.page, self.lost = b"", False
+
+    def lose(self):
+        """The kernel has no room for the next events."""
+        self.end_page()
+        self.lost = True
 
     def file(self, pages=None):
         """The whole trace.dat; PAGES may say how many bytes of them come."""

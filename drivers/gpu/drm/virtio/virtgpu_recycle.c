@@ -697,7 +697,7 @@ int virtio_gpu_recycle_create(struct drm_file *file,
 		.group = virtgpu_bo_group_get(cache),
 	};
 	ktime_t start = 0;
-	int ret = 0;
+	int ret;
 
 	virtio_gpu_recycle_identify(params, &want.ident);
 	if (vfpriv && virtio_gpu_recycle_is_reusable(&want.ident))
