@@ -11,7 +11,7 @@ make SUITE=NAME tests   build the guest's test programs there
 make tools          build virtgpu-cachectl and the plugin for traces here, into
                     build/tools
 make install        install it below $$(DESTDIR)$$(PREFIX); PREFIX is /usr/local
-make screenshot     make the picture of virtgpu-cachectl top again, in a guest
+make screenshot     make the pictures in Documentation again, in guests
 make demo           show what the cache does, in a guest
 make test           run all tests
 make check          run the most telling tests
@@ -101,6 +101,7 @@ demo: setup
 	scripts/demo $(DEMOFLAGS)
 
 picture := virtgpu-cachectl-top.png
+page := virtio-gpu-profiling.png
 
 screenshot: setup
 	$(MAKE) SUITE=forky modules tests
@@ -108,6 +109,13 @@ screenshot: setup
 	scripts/guest --suite forky --timeout 300 --share build/screenshot -- \
 		tests/guest/screenshot
 	cp build/screenshot/$(picture) Documentation/gpu/$(picture)
+	scripts/guest --suite forky --timeout 300 --share build/screenshot -- \
+		tests/guest/profile weston
+	scripts/suite forky -- chromium-headless-shell --no-sandbox \
+		--disable-gpu --hide-scrollbars --window-size=760,1790 \
+		--screenshot=build/screenshot/$(page) \
+		file:///mnt/project/build/screenshot/weston.html
+	cp build/screenshot/$(page) Documentation/gpu/$(page)
 
 clean:
 	rm -rf build

@@ -239,14 +239,27 @@ static void add_point(const struct sheet *sheet, const struct options *opts,
 	table_cell(line, 8, format("%s", note));
 }
 
+static const char *note_of(const struct advice *advice, size_t t, size_t l,
+			   size_t knee, size_t limit)
+{
+	if (t == knee && l == limit)
+		return "advised";
+	if (l != IN_FORCE)
+		return "";
+	if (t == knee)
+		return "knee";
+	return advice->points[t][l].timeout_ms == advice->timeout_ms ?
+	       "in force" : "";
+}
+
+/* For people, a limit that was not in force is a matter of one timeout */
 static struct sheet sweep_sheet(const struct options *opts,
 				const struct advice *advice, size_t knee,
 				size_t limit)
 {
+	static const size_t order[LIMITS] = { IN_FORCE, 0, 2 };
 	struct sheet sheet = new_sheet(opts, "sweep",
 				       "What other knobs would have done");
-	const struct point *point;
-	const char *note;
 
 	table_column(sheet.table, "TIMEOUT", COLUMN_QUANTITY, opts);
 	table_column(sheet.table, "LIMIT", COLUMN_QUANTITY, opts);
@@ -257,19 +270,13 @@ static struct sheet sweep_sheet(const struct options *opts,
 	table_column(sheet.table, "PEAK", COLUMN_QUANTITY, opts);
 	table_column(sheet.table, "BYTE-SECONDS", COLUMN_QUANTITY, opts);
 	table_column(sheet.table, "NOTE", COLUMN_TEXT, opts);
-	for (size_t l = 0; l < LIMITS; l++)
-		for (size_t t = 0; t < TIMEOUTS; t++) {
-			point = &advice->points[t][l];
-			/* For people, a limit is a matter of one timeout */
-			if (l != IN_FORCE && t != knee && !opts->json)
-				continue;
-			note = t == knee && l == IN_FORCE ? "knee" :
-			       point->timeout_ms == advice->timeout_ms &&
-			       l == IN_FORCE ? "in force" : "";
-			if (t == knee && l == limit)
-				note = "advised";
-			add_point(&sheet, opts, point, note);
-		}
+	for (size_t i = 0; i < LIMITS; i++)
+		for (size_t t = 0; t < TIMEOUTS; t++)
+			if (opts->json || order[i] == IN_FORCE || t == knee)
+				add_point(&sheet, opts,
+					  &advice->points[t][order[i]],
+					  note_of(advice, t, order[i], knee,
+						  limit));
 	return sheet;
 }
 

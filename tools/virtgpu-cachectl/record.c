@@ -6,7 +6,8 @@
  */
 
 #include <errno.h>
-#include <inttypes.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,13 +90,23 @@ static void remember_names(void)
 	free(text);
 }
 
-static enum status open_buffers(struct recording *recording)
+/* Without a name, next to what it will be a part of: /tmp may be in memory */
+static FILE *open_pages(const char *path)
+{
+	char *copied = checked(strdup(path));
+	int fd = open(dirname(copied), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	free(copied);
+	return fd < 0 ? tmpfile() : fdopen(fd, "w+");
+}
+
+static enum status open_buffers(struct recording *recording, const char *path)
 {
 	recording->n = get_nprocs_conf();
 	recording->cpus = checked(calloc(recording->n, sizeof(void *)));
 	recording->pages = checked(calloc(recording->n, sizeof(void *)));
 	for (unsigned int cpu = 0; cpu < recording->n; cpu++) {
-		recording->pages[cpu] = tmpfile();
+		recording->pages[cpu] = open_pages(path);
 		if (!recording->pages[cpu])
 			return failed("a temporary file");
 		/* A processor that is not there has none */
@@ -105,7 +116,7 @@ static enum status open_buffers(struct recording *recording)
 	return DONE;
 }
 
-static enum status begin(struct recording *recording)
+static enum status begin(struct recording *recording, const char *path)
 {
 	char *name = format("virtgpu-cachectl-%d", getpid());
 
@@ -121,7 +132,7 @@ static enum status begin(struct recording *recording)
 		return failed("the trace buffer");
 	if (tracefs_event_enable(recording->instance, TRACE_SYSTEM, NULL))
 		return failed("the events of " TRACE_SYSTEM);
-	return open_buffers(recording);
+	return open_buffers(recording, path);
 }
 
 static void finish(struct recording *recording)
@@ -216,7 +227,7 @@ static enum status watch(struct recording *recording, char **argv,
 static enum status record(struct recording *recording, FILE *file,
 			  const char *path, char **argv, struct timespec time)
 {
-	enum status status = begin(recording), written;
+	enum status status = begin(recording, path), written;
 
 	if (status)
 		return status;
