@@ -31,7 +31,6 @@
 
 #include "virtgpu_bo_cache.h"
 #include "virtgpu_bo_cache_trace.h"
-#include "virtgpu_compat.h"
 
 /*
  * How long pages wait to be zeroed by a work.  Longer than a client takes from a
@@ -1355,7 +1354,8 @@ int virtgpu_bo_cache_init(struct virtgpu_bo_cache *cache,
 	cache->host_wq = alloc_workqueue("virtgpu_bo_host",
 					 WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	if (cache->wq && cache->host_wq &&
-	    !virtgpu_bo_cache_reclaim_init(cache))
+	    !virtgpu_bo_cache_reclaim_init(cache) &&
+	    !virtgpu_bo_groups_init(cache))
 		return 0;
 	virtgpu_bo_cache_fini(cache);
 	return -ENOMEM;
@@ -1369,6 +1369,7 @@ void virtgpu_bo_cache_fini(struct virtgpu_bo_cache *cache)
 {
 	cache->dead = true;
 	virtgpu_bo_cache_reclaim_fini(cache);
+	virtgpu_bo_groups_fini(cache);
 	cancel_delayed_work_sync(&cache->clock);
 	cancel_delayed_work_sync(&cache->zero);
 	if (cache->host_wq)

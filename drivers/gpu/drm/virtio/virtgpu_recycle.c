@@ -30,7 +30,6 @@
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/shmem_fs.h>
-#include <linux/stringify.h>
 #include <linux/uaccess.h>
 #include <linux/virtio.h>
 #include <linux/wait.h>
@@ -39,7 +38,6 @@
 #include <drm/drm_managed.h>
 #include <drm/drm_print.h>
 
-#include "virtgpu_compat.h"
 #include "virtgpu_drv.h"
 #include "virtgpu_recycle.h"
 
@@ -140,8 +138,11 @@ static void virtio_gpu_recycle_op_drop(struct virtgpu_bo_entry *entry)
 	struct drm_gem_shmem_object *shmem = &entry_to_bo(entry)->base;
 
 	shmem->madv = 1;
-	if (drm_gem_shmem_is_purgeable(shmem))
-		virtgpu_shmem_try_purge(shmem);
+	if (!drm_gem_shmem_is_purgeable(shmem) ||
+	    !dma_resv_trylock(shmem->base.resv))
+		return;
+	drm_gem_shmem_purge_locked(shmem);
+	dma_resv_unlock(shmem->base.resv);
 }
 
 static void virtio_gpu_recycle_op_zero(struct virtgpu_bo_entry *entry)
@@ -215,22 +216,11 @@ void virtio_gpu_recycle_init(struct virtio_gpu_device *vgdev)
 }
 
 /**
- * virtio_gpu_recycle_register - show the knobs of a device
- * @vgdev: the device, registered with DRM
- */
-void virtio_gpu_recycle_register(struct virtio_gpu_device *vgdev)
-{
-	if (virtio_gpu_bo_cache_sysfs_add(vgdev))
-		drm_warn(vgdev->ddev, "no sysfs files for the BO cache\n");
-}
-
-/**
  * virtio_gpu_recycle_unregister - stop recycling and give everything back
  * @vgdev: the device, while the host can still be told
  */
 void virtio_gpu_recycle_unregister(struct virtio_gpu_device *vgdev)
 {
-	virtio_gpu_bo_cache_sysfs_del(vgdev);
 	if (!virtgpu_bo_cache_kill(to_cache(vgdev)))
 		drm_warn(vgdev->ddev, "the host did not answer, giving up\n");
 }
@@ -1228,8 +1218,3 @@ void virtio_gpu_recycle_host_error(struct virtio_gpu_device *vgdev,
 		WRITE_ONCE(recycle->refusal_lost, true);
 	virtgpu_bo_cache_evict_res(&recycle->cache, res_id);
 }
-
-/* Upstream's driver has none, which tells the two apart. */
-#ifdef VIRTGPU_BO_CACHE_VERSION
-MODULE_VERSION(__stringify(VIRTGPU_BO_CACHE_VERSION));
-#endif

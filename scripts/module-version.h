@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What modinfo says of our module.  Upstream's has no version, which tells the two
+ * apart; so this is no part of what goes upstream.
+ */
+#include <linux/module.h>
+
+MODULE_VERSION("0.1.0");
