@@ -18,8 +18,8 @@
 +				 struct virtio_gpu_object *bo,
 +				 struct virtio_gpu_mem_entry **ents,
 +				 unsigned int *nents);
-+void free_vbuf(struct virtio_gpu_device *vgdev,
-+	       struct virtio_gpu_vbuffer *vbuf);
++void virtio_gpu_free_vbuf(struct virtio_gpu_device *vgdev,
++			  struct virtio_gpu_vbuffer *vbuf);
 
 @ioctls@
 expression count;

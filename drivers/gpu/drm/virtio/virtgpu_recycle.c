@@ -1124,7 +1124,7 @@ static void virtio_gpu_recycle_forget_vbuf(struct virtio_gpu_device *vgdev,
 	}
 	if (vbuf->objs)
 		virtio_gpu_array_put_free(vbuf->objs);
-	free_vbuf(vgdev, vbuf);
+	virtio_gpu_free_vbuf(vgdev, vbuf);
 }
 
 static void virtio_gpu_recycle_free_orphans(struct virtio_gpu_recycle *recycle)
