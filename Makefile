@@ -14,6 +14,8 @@ make screenshot     make the picture of virtgpu-cachectl top again, in a guest
 make demo           show what the cache does, in a guest
 make test           run all tests
 make check          run the most telling tests
+make series KERNEL=X.Y   write the patches for kernel 7.2, 6.12 or 6.1 into
+                    build/series/X.Y, for "git am"
 make igt            run the IGT tests, ours and upstream's, of all suites, on
                     the stock driver and on ours
 make soak           run those that take hours
@@ -32,13 +34,13 @@ shells := scripts/setup scripts/upstream-source scripts/guest-init scripts/lint 
 	tests/igt/guest
 cache := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/virtgpu-bo-cache
 
-.PHONY: all modules tests igt-tests tools install lint test check igt soak mutants \
+.PHONY: all modules tests tree igt-tests tools install lint series test check igt soak mutants \
 	demo screenshot clean help setup
 
 ifdef SUITE
 
 # The same again, in the suite's root.  Our own make's jobs end at its door.
-all modules tests igt-tests:
+all modules tests tree igt-tests:
 	@+scripts/suite $(SUITE) -- make --no-print-directory -j$(shell nproc) \
 		$(if $(findstring s,$(firstword -$(MAKEFLAGS))),-s) \
 		$(filter-out SUITE=%,$(MAKEOVERRIDES)) $@
@@ -55,6 +57,11 @@ locked = mkdir -p build/$*; flock build/$*/lock
 
 module-%:
 	@$(locked) $(MAKE) --no-print-directory -f scripts/module.mk KVER=$*
+
+tree: $(KVER:%=tree-%)
+
+tree-%:
+	@$(locked) $(MAKE) --no-print-directory -f scripts/module.mk KVER=$* tree
 
 tests: $(KVER:%=tests-%)
 
@@ -77,6 +84,9 @@ tools install:
 lint:
 	scripts/suite forky -- scripts/lint
 	if command -v shellcheck > /dev/null; then shellcheck $(shells); fi
+
+series: setup
+	scripts/series $(KERNEL)
 
 setup:
 	scripts/setup

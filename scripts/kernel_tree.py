@@ -62,7 +62,7 @@ def named(lines):
     """The files that lines of a Makefile name, as far as they are ours."""
     return {name.removesuffix("o") + "c" if name.endswith(".o") else name
             for line in lines if not line.startswith("#")
-            for name in re.findall(r"[\w/]+\.[oh]\b", line)}
+            for name in re.findall(r"(?:CFLAGS_)?([\w/]+\.[oh])\b", line)}
 
 
 def our_files(kernel):

@@ -30,7 +30,8 @@ ours := $(filter-out $(changed),$(ours))
 # A file that is no longer there, or no longer changed, leaves no trace: when
 # the list of the files changes, all are put together anew.
 inputs := $(CURDIR) $(upstream) $(rules) $(plain) $(ours) $(added)
-ifneq ($(strip $(file < $(build)/inputs)),$(strip $(inputs)))
+ifeq ($(MAKECMDGOALS),compile)
+else ifneq ($(strip $(file < $(build)/inputs)),$(strip $(inputs)))
 $(shell rm -rf $(build)/drivers $(build)/include $(build)/inputs)
 $(shell mkdir -p $(build)/$(driver)/tests $(build)/include/trace \
 	$(build)/include/uapi/drm)
@@ -47,13 +48,22 @@ kunit := $(shell sed -n 's/^CONFIG_KUNIT=//p' $(headers)/.config)
 tree := $(addprefix $(build)/,$(plain) $(ours) $(changed) $(added))
 
 $(build)/virtio-gpu.ko: $(tree) FORCE
+	$(compile)
+	$(Q)cp $(build)/$(driver)/virtio-gpu.ko $@
+	@echo "  $(@:$(CURDIR)/%=%)"
+
+# Only compiles, whatever tree is in $(build).
+compile:
+	$(Q)mkdir -p $(build)/include/trace
+	$(compile)
+
+define compile
 	$(Q)$(MAKE) -C $(headers) M=$(build)/$(driver) \
 		CONFIG_DRM_VIRTIO_GPU=m CONFIG_DRM_VIRTIO_GPU_KMS=y \
 		CONFIG_DRM_VIRTIO_GPU_KUNIT_TEST=$(if $(kunit),y) \
 		NOSTDINC_FLAGS='-nostdinc $(uapi_first)' \
 		KCFLAGS='$(flags)' $(version) $(check) modules
-	$(Q)cp $(build)/$(driver)/virtio-gpu.ko $@
-	@echo "  $(@:$(CURDIR)/%=%)"
+endef
 
 # Upstream's module has none, by which modinfo tells the two apart.
 version := CFLAGS_virtgpu_recycle.o='-include $(CURDIR)/scripts/module-version.h'
@@ -105,5 +115,5 @@ $(build)/tests/virtgpu_fault.ko: FORCE
 		KCFLAGS='-I$(upstream)/$(driver) $(KCFLAGS)' modules
 	$(Q)cp $(build)/tests/module/*.ko $(build)/tests
 
-.PHONY: FORCE tests tree
+.PHONY: FORCE compile tests tree
 .DELETE_ON_ERROR:
