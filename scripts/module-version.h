@@ -4,5 +4,6 @@
  * apart; so this is no part of what goes upstream.
  */
 #include <linux/module.h>
+#include <linux/stringify.h>
 
-MODULE_VERSION("0.1.0");
+MODULE_VERSION(__stringify(BO_CACHE_VERSION));

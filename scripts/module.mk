@@ -8,7 +8,8 @@ $(error which kernel? KVER=RELEASE)
 endif
 
 driver := drivers/gpu/drm/virtio
-build := $(CURDIR)/build/$(KVER)
+# TREE=... compiles another tree, and no more than that
+build := $(or $(TREE),$(CURDIR)/build/$(KVER))
 headers := /lib/modules/$(KVER)/build
 upstream := $(shell scripts/upstream-source $(KVER))
 ifeq ($(and $(upstream),$(wildcard $(headers)/Makefile)),)
@@ -52,7 +53,7 @@ $(build)/virtio-gpu.ko: $(tree) FORCE
 	$(Q)cp $(build)/$(driver)/virtio-gpu.ko $@
 	@echo "  $(@:$(CURDIR)/%=%)"
 
-# Only compiles, whatever tree is in $(build).
+# What is in $(build), as it is.
 compile:
 	$(Q)mkdir -p $(build)/include/trace
 	$(compile)
@@ -62,11 +63,14 @@ define compile
 		CONFIG_DRM_VIRTIO_GPU=m CONFIG_DRM_VIRTIO_GPU_KMS=y \
 		CONFIG_DRM_VIRTIO_GPU_KUNIT_TEST=$(if $(kunit),y) \
 		NOSTDINC_FLAGS='-nostdinc $(uapi_first)' \
-		KCFLAGS='$(flags)' $(version) $(check) modules
+		KCFLAGS='$(flags)' \
+		CFLAGS_virtgpu_recycle.o='$(module_version)' $(check) modules
 endef
 
-# Upstream's module has none, by which modinfo tells the two apart.
-version := CFLAGS_virtgpu_recycle.o='-include $(CURDIR)/scripts/module-version.h'
+# What modinfo says of ours; upstream's module has none.
+version := 0.1.0
+module_version := -include $(CURDIR)/scripts/module-version.h
+module_version += -DBO_CACHE_VERSION=$(version)
 
 # The uAPI header has more than the kernel's own, and looks for others beside it.
 uapi_first := -I$(build)/include/uapi -I$$(srctree)/include/uapi/drm
