@@ -16,6 +16,7 @@ make test           run all tests
 make check          run the most telling tests
 make series KERNEL=X.Y   write the patches for kernel 7.2, 6.12 or 6.1 into
                     build/series/X.Y, for "git am"
+make deb            make Debian packages, in build/packages
 make docs           make HTML of Documentation, in build/docs/html
 make igt            run the IGT tests, ours and upstream's, of all suites, on
                     the stock driver and on ours
@@ -31,11 +32,11 @@ $(cache).
 endef
 
 shells := scripts/setup scripts/upstream-source scripts/guest-init scripts/lint \
-	scripts/debug-kernel scripts/docs tools/virtgpu-cachectl/completion.bash tests/igt/check \
+	scripts/debug-kernel scripts/docs packaging/build tools/virtgpu-cachectl/completion.bash tests/igt/check \
 	tests/igt/guest
 cache := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/virtgpu-bo-cache
 
-.PHONY: all modules tests tree igt-tests tools install lint docs series test check igt soak mutants \
+.PHONY: all modules tests tree igt-tests tools install lint deb docs series test check igt soak mutants \
 	demo screenshot clean help setup
 
 ifdef SUITE
@@ -85,6 +86,9 @@ tools install:
 lint:
 	scripts/suite forky -- scripts/lint
 	if command -v shellcheck > /dev/null; then shellcheck $(shells); fi
+
+deb: setup
+	packaging/build
 
 # The documents are built by the latest kernel's tools.
 docs: setup

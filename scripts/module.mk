@@ -8,8 +8,7 @@ $(error which kernel? KVER=RELEASE)
 endif
 
 driver := drivers/gpu/drm/virtio
-# TREE=... compiles another tree, and no more than that
-build := $(or $(TREE),$(CURDIR)/build/$(KVER))
+build := $(CURDIR)/build/$(KVER)
 headers := /lib/modules/$(KVER)/build
 upstream := $(shell scripts/upstream-source $(KVER))
 ifeq ($(and $(upstream),$(wildcard $(headers)/Makefile)),)
@@ -31,52 +30,18 @@ ours := $(filter-out $(changed),$(ours))
 # A file that is no longer there, or no longer changed, leaves no trace: when
 # the list of the files changes, all are put together anew.
 inputs := $(CURDIR) $(upstream) $(rules) $(plain) $(ours) $(added)
-ifeq ($(MAKECMDGOALS),compile)
-else ifneq ($(strip $(file < $(build)/inputs)),$(strip $(inputs)))
+ifneq ($(strip $(file < $(build)/inputs)),$(strip $(inputs)))
 $(shell rm -rf $(build)/drivers $(build)/include $(build)/inputs)
-$(shell mkdir -p $(build)/$(driver)/tests $(build)/include/trace \
-	$(build)/include/uapi/drm)
+$(shell mkdir -p $(build)/$(driver)/tests $(build)/include/uapi/drm)
 $(file > $(build)/inputs,$(inputs))
 endif
-
-# Debian's headers for 7.2 lack the script by which the kernel decides whether
-# sparse is good enough.  It is, whatever kbuild says then.
-check := $(if $(C),KBUILD_CHECKSRC=$(C))
-
-# The unit tests are linked in where the kernel can run them.
-kunit := $(shell sed -n 's/^CONFIG_KUNIT=//p' $(headers)/.config)
 
 tree := $(addprefix $(build)/,$(plain) $(ours) $(changed) $(added))
 
 $(build)/virtio-gpu.ko: $(tree) FORCE
-	$(compile)
+	$(Q)$(MAKE) -f scripts/compile.mk KVER=$(KVER) TREE=$(build)
 	$(Q)cp $(build)/$(driver)/virtio-gpu.ko $@
 	@echo "  $(@:$(CURDIR)/%=%)"
-
-# What is in $(build), as it is.
-compile:
-	$(Q)mkdir -p $(build)/include/trace
-	$(compile)
-
-define compile
-	$(Q)$(MAKE) -C $(headers) M=$(build)/$(driver) \
-		CONFIG_DRM_VIRTIO_GPU=m CONFIG_DRM_VIRTIO_GPU_KMS=y \
-		CONFIG_DRM_VIRTIO_GPU_KUNIT_TEST=$(if $(kunit),y) \
-		NOSTDINC_FLAGS='-nostdinc $(uapi_first)' \
-		KCFLAGS='$(flags)' \
-		CFLAGS_virtgpu_recycle.o='$(module_version)' $(check) modules
-endef
-
-# What modinfo says of ours; upstream's module has none.
-version := 0.1.0
-module_version := -include $(CURDIR)/scripts/module-version.h
-module_version += -DBO_CACHE_VERSION=$(version)
-
-# The uAPI header has more than the kernel's own, and looks for others beside it.
-uapi_first := -I$(build)/include/uapi -I$$(srctree)/include/uapi/drm
-
-# Upstream's trace header names its folder as seen from include/trace.
-flags := -I$(build)/include/trace $(KCFLAGS)
 
 # V=1 shows the commands, as in the kernel.
 Q := $(if $(filter 1,$(V)),,@)
@@ -119,5 +84,5 @@ $(build)/tests/virtgpu_fault.ko: FORCE
 		KCFLAGS='-I$(upstream)/$(driver) $(KCFLAGS)' modules
 	$(Q)cp $(build)/tests/module/*.ko $(build)/tests
 
-.PHONY: FORCE compile tests tree
+.PHONY: FORCE tests tree
 .DELETE_ON_ERROR:

@@ -35,6 +35,7 @@ PACKAGES = """
     libdrm-dev libdrm-tests libgbm-dev libegl-dev libgles-dev
     libtracefs-dev libtraceevent-dev libcmocka-dev
     libsmartcols-dev libncurses-dev jq tmux mandoc python3-prometheus-client
+    dkms
 """.split()
 
 # QEMU is forky's for all suites: it can do blobs, and the host needs none.
