@@ -35,13 +35,12 @@ PACKAGES = """
     libdrm-dev libdrm-tests libgbm-dev libegl-dev libgles-dev
     libtracefs-dev libtraceevent-dev libcmocka-dev
     libsmartcols-dev libncurses-dev jq tmux mandoc python3-prometheus-client
-    dkms
 """.split()
 
 # QEMU is forky's for all suites: it can do blobs, and the host needs none.
 SUITES = {
-    "bookworm": PACKAGES,
-    "trixie": PACKAGES,
+    "bookworm": [*PACKAGES, "dkms"],
+    "trixie": [*PACKAGES, "dkms"],
     "forky": PACKAGES + """
         igt-gpu-tools-tests igt-gpu-tools gnuplot-nox fonts-dejavu-core
         valgrind clang libclang-rt-dev promtool xterm imagemagick
