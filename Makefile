@@ -42,7 +42,7 @@ cache := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/virtgpu-bo-cache
 ifdef SUITE
 
 # The same again, in the suite's root.  Our own make's jobs end at its door.
-all modules tests tree igt-tests:
+all modules tests tree igt-tests: setup
 	@+scripts/suite $(SUITE) -- make --no-print-directory -j$(shell nproc) \
 		$(if $(findstring s,$(firstword -$(MAKEFLAGS))),-s) \
 		$(filter-out SUITE=%,$(MAKEOVERRIDES)) $@
@@ -99,7 +99,7 @@ series: setup
 	scripts/series $(KERNEL)
 
 setup:
-	scripts/setup
+	@scripts/setup
 
 test: setup
 	tests/run $(ARGS)
