@@ -32,12 +32,12 @@ $(cache).
 endef
 
 shells := scripts/setup scripts/upstream-source scripts/guest-init scripts/lint \
-	scripts/debug-kernel scripts/docs packaging/build tools/virtgpu-cachectl/completion.bash tests/igt/check \
-	tests/igt/guest
+	scripts/debug-kernel scripts/docs packaging/build tests/igt/check \
+	tests/igt/guest tools/virtgpu-cachectl/completion.bash
 cache := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/virtgpu-bo-cache
 
-.PHONY: all modules tests tree igt-tests tools install lint deb docs series test check igt soak mutants \
-	demo screenshot clean help setup
+.PHONY: all modules tests tree igt-tests tools install lint deb docs series \
+	test check igt soak mutants demo screenshot clean help setup
 
 ifdef SUITE
 
