@@ -27,6 +27,10 @@ DRIVER = "drivers/gpu/drm/virtio"
 MAKEFILE = f"{DRIVER}/Makefile.add"
 UAPI = "include/uapi/drm/virtgpu_drm.h"
 
+# The kernels there are patches for, and whose they are; upstream's first
+SUITES = {"7.2": "forky", "6.12": "trixie", "6.1": "bookworm"}
+LATEST = next(iter(SUITES))
+
 KERNEL = re.compile(r"(?://|#)\s*kernel:\s*(<=|>=|<|>|=|)\s*(\d+)\.(\d+)\s*$")
 COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt,
            ">=": operator.ge, "=": operator.eq, "": operator.eq}
