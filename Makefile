@@ -24,7 +24,8 @@ make soak           run those that take hours
 make mutants        break the driver on purpose, again and again, and see the
                     tests notice (MUTANTS='NAME...': only these; --igt: the
                     IGT tests)
-make lint           checkpatch, kernel-doc and sparse over our files
+make lint           checkpatch, kernel-doc and sparse over our files; mutations that
+                    can't be made any more
 make clean          remove what was built here
 
 What takes long to make (the roots, the guests' disks) is kept in
@@ -85,6 +86,7 @@ tools install:
 
 lint:
 	scripts/suite forky -- scripts/lint
+	tests/mutants --check
 	if command -v shellcheck > /dev/null; then shellcheck $(shells); fi
 
 deb: setup

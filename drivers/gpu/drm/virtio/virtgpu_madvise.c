@@ -309,8 +309,10 @@ static int virtio_gpu_madvise_check(struct virtio_gpu_object *bo)
 	/* A framebuffer may count as a handle. */
 	if (bo->recycle.frames)
 		return -EBUSY;
-	if (bo->recycle.shared || READ_ONCE(obj->name) ||
-	    READ_ONCE(obj->dma_buf) || READ_ONCE(obj->handle_count) > 1)
+	/* And what is about to be detached must not be dropped before it is. */
+	if (bo->recycle.shared || bo->recycle.detached ||
+	    READ_ONCE(obj->name) || READ_ONCE(obj->dma_buf) ||
+	    READ_ONCE(obj->handle_count) > 1)
 		return -EINVAL;
 	return virtio_gpu_madvise_is_pinned(&bo->base) ? -EBUSY : 0;
 }

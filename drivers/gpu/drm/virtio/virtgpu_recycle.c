@@ -350,27 +350,25 @@ bool virtio_gpu_recycle_close(struct drm_gem_object *obj, struct drm_file *file)
 	struct virtio_gpu_recycle_bo *state = &bo->recycle;
 	struct virtio_gpu_device *vgdev = bo_to_vgdev(bo);
 	struct virtio_gpu_fpriv *vfpriv = file->driver_priv;
-	bool active = virtgpu_bo_cache_active(to_cache(vgdev)), unneeded;
+	bool active = virtgpu_bo_cache_active(to_cache(vgdev)), own, stays;
 
 	/* Who frees it may be a worker. */
 	if (active && state->entry.group)
 		virtgpu_bo_group_wake(state->entry.group);
 
 	spin_lock(&vgdev->recycle.state_lock);
-	unneeded = !virtio_gpu_madvise_needed(bo);
-	/*
-	 * An flink name goes with the last handle, but not before this.  And what
-	 * is about to be detached must not be dropped before it is.
-	 */
-	if (READ_ONCE(obj->name) || !active || !state->entry.owner ||
-	    state->entry.owner != vfpriv->bo_owner)
+	/* An flink name goes with the last handle, but not before this. */
+	if (READ_ONCE(obj->name))
 		state->shared = true;
-	state->lone = !state->shared;
+	own = state->entry.owner && state->entry.owner == vfpriv->bo_owner;
+	state->lone = active && own && !state->shared && !state->detached;
 	/* A file may have no context, and then it was never attached. */
 	state->withheld = state->lone && state->attached;
-	unneeded |= state->withheld;
+	stays = state->withheld || !virtio_gpu_madvise_needed(bo);
+	if (!stays)
+		state->detached = true;
 	spin_unlock(&vgdev->recycle.state_lock);
-	return unneeded;
+	return stays;
 }
 
 /**

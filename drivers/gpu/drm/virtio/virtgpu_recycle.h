@@ -65,6 +65,8 @@ struct virtio_gpu_recycle_bo {
 	bool opened;
 	/** @shared: it may be known to others than its owner, for ever */
 	bool shared;
+	/** @detached: CTX_DETACH was sent for a handle of it, or is about to be */
+	bool detached;
 	/** @attached: CTX_ATTACH was sent for its owner's context */
 	bool attached;
 	/** @lone: its only handle is closed and nobody else knows it */
