@@ -15,13 +15,18 @@ make screenshot     make the pictures in Documentation again, in guests
 make demo           show what the cache does, in a guest
 make test           run all tests
 make check          run the most telling tests
+make series KERNEL=X.Y   write the patches for kernel 7.2, 6.12 or 6.1 into
+                    build/series/X.Y, for "git am"
+make deb            make Debian packages, in build/packages
+make docs           make HTML of Documentation, in build/docs/html
 make igt            run the IGT tests, ours and upstream's, of all suites, on
                     the stock driver and on ours
 make soak           run those that take hours
 make mutants        break the driver on purpose, again and again, and see the
                     tests notice (MUTANTS='NAME...': only these; --igt: the
                     IGT tests)
-make lint           checkpatch, kernel-doc and sparse over our files
+make lint           checkpatch, kernel-doc and sparse over our files; mutations that
+                    can't be made any more
 make clean          remove what was built here
 
 What takes long to make (the roots, the guests' disks) is kept in
@@ -29,17 +34,17 @@ $(cache).
 endef
 
 shells := scripts/setup scripts/upstream-source scripts/guest-init scripts/lint \
-	scripts/debug-kernel tools/virtgpu-cachectl/completion.bash tests/igt/check \
-	tests/igt/guest
+	scripts/debug-kernel scripts/docs packaging/build tests/igt/check \
+	tests/igt/guest tools/virtgpu-cachectl/completion.bash
 cache := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/virtgpu-bo-cache
 
-.PHONY: all modules tests igt-tests tools install lint test check igt soak mutants \
-	demo screenshot clean help setup
+.PHONY: all modules tests tree igt-tests tools install lint deb docs series \
+	test check igt soak mutants demo screenshot clean help setup
 
 ifdef SUITE
 
 # The same again, in the suite's root.  Our own make's jobs end at its door.
-all modules tests igt-tests:
+all modules tests tree igt-tests: setup
 	@+scripts/suite $(SUITE) -- make --no-print-directory -j$(shell nproc) \
 		$(if $(findstring s,$(firstword -$(MAKEFLAGS))),-s) \
 		$(filter-out SUITE=%,$(MAKEOVERRIDES)) $@
@@ -56,6 +61,11 @@ locked = mkdir -p build/$*; flock build/$*/lock
 
 module-%:
 	@$(locked) $(MAKE) --no-print-directory -f scripts/module.mk KVER=$*
+
+tree: $(KVER:%=tree-%)
+
+tree-%:
+	@$(locked) $(MAKE) --no-print-directory -f scripts/module.mk KVER=$* tree
 
 tests: $(KVER:%=tests-%)
 
@@ -77,10 +87,22 @@ tools install:
 
 lint:
 	scripts/suite forky -- scripts/lint
+	tests/mutants --check
 	if command -v shellcheck > /dev/null; then shellcheck $(shells); fi
 
+deb: setup
+	packaging/build
+
+# The documents are built by the latest kernel's tools.
+docs: setup
+	@scripts/suite packaging -- scripts/docs "$$(scripts/suite forky -- sh -c \
+		'scripts/upstream-source "$$(basename /lib/modules/*)"')"
+
+series: setup
+	scripts/series $(KERNEL)
+
 setup:
-	scripts/setup
+	@scripts/setup
 
 test: setup
 	tests/run $(ARGS)

@@ -39,8 +39,8 @@ PACKAGES = """
 
 # QEMU is forky's for all suites: it can do blobs, and the host needs none.
 SUITES = {
-    "bookworm": PACKAGES,
-    "trixie": PACKAGES,
+    "bookworm": [*PACKAGES, "dkms"],
+    "trixie": [*PACKAGES, "dkms"],
     "forky": PACKAGES + """
         igt-gpu-tools-tests igt-gpu-tools gnuplot-nox fonts-dejavu-core
         valgrind clang libclang-rt-dev promtool xterm imagemagick
@@ -49,6 +49,16 @@ SUITES = {
         qemu-system-x86 qemu-system-gui qemu-system-modules-opengl xvfb
     """.split(),
 }
+
+# Packages, the patch series and the documents are made in one more root.  It is
+# of the oldest suite, so that the programs in the packages run in all.
+PACKAGING = "packaging"
+PACKAGING_SUITE = "bookworm"
+ROOTS = {**SUITES, PACKAGING: """
+    build-essential debhelper dh-dkms lintian fakeroot pkg-config
+    libsmartcols-dev libncurses-dev libegl-dev mandoc
+    git perl codespell python3-sphinx python3-yaml graphviz
+""".split()}
 
 # The suite "debug" is forky's root with a kernel of our own.
 DEBUG = "debug"
@@ -228,7 +238,7 @@ def run_in(command, **options):
 
 def root_path(suite):
     suite = DEBUG_ROOT if suite == DEBUG else suite
-    name = f"{suite}-{key(*MMDEBSTRAP, *sorted(SUITES[suite]))}"
+    name = f"{suite}-{key(*MMDEBSTRAP, *sorted(ROOTS[suite]))}"
     return CACHE / "roots" / name
 
 
@@ -237,7 +247,8 @@ def make_root(suite):
     suite = DEBUG_ROOT if suite == DEBUG else suite
 
     def make(path):
-        run(MMDEBSTRAP + ["--include=" + ",".join(SUITES[suite]), suite,
+        run(MMDEBSTRAP + ["--include=" + ",".join(ROOTS[suite]),
+                          PACKAGING_SUITE if suite == PACKAGING else suite,
                           str(path)])
     return cached(root_path(suite), f"the root of {suite} (a few minutes, "
                   "about 500 MB to download)", make)

@@ -130,6 +130,6 @@ class TextTest(cli.Test):
     def test_version(self):
         """the version is the module's"""
         version = re.search(r"^version := (.*)$", (
-            tree.PROJECT / "scripts/module.mk").read_text("utf-8"), re.M)[1]
+            tree.PROJECT / "scripts/compile.mk").read_text("utf-8"), re.M)[1]
         self.assertEqual(self.cachectl("--version"),
                          f"virtgpu-cachectl {version}\n")

@@ -15,6 +15,8 @@
 #define RAM_MAX (1024 * MIB)
 #define LEFT (32 * MIB)			/* by the hog */
 #define HOG_BOS 48			/* of a MiB */
+#define PIECE (4 * MIB)
+#define PIECES 32
 #define SHMEM_NOISE_KIB 512
 #define MEMORY_NOISE_KIB (48 * 1024)
 
@@ -32,9 +34,29 @@ struct hog {
 };
 
 /*
- * Frees BOs, takes what is available and a part of what the cache has, gives it
- * back, and again
+ * Takes what is available and, piece by piece, what the cache has until it has
+ * given some of it; gives all of that back.  False if there was nothing to take.
  */
+static bool press(void)
+{
+	uint64_t purged = stat_of("purged_pressure"), held = held_bytes();
+	uint64_t bytes = meminfo_kib("MemAvailable") * KIB + held / 2;
+	void *taken, *piece[PIECES];
+	unsigned int n;
+
+	if (bytes <= LEFT)
+		return false;
+	taken = memory_take(bytes - LEFT);
+	for (n = 0; n < PIECES && n * PIECE < held &&
+	     stat_of("purged_pressure") == purged; n++)
+		piece[n] = memory_take(PIECE);
+	while (n--)
+		memory_give(piece[n], PIECE);
+	memory_give(taken, bytes - LEFT);
+	return true;
+}
+
+/* Frees BOs and takes memory, again and again */
 static void be_hog(void *arg)
 {
 	struct hog *hog = arg;
@@ -43,14 +65,8 @@ static void be_hog(void *arg)
 	must(!try_file_write("/proc/self/oom_score_adj", "1000"));
 	must(nice(-20) == -20);		/* or it would get nowhere */
 	while (now_ms() < hog->end) {
-		uint64_t bytes;
-
 		bos_free(fd, HOG_BOS, MIB, BOTH);
-		bytes = meminfo_kib("MemAvailable") * KIB + held_bytes() / 2;
-		if (bytes > LEFT) {
-			memory_give(memory_take(bytes - LEFT), bytes - LEFT);
-			hog->turns++;
-		}
+		hog->turns += press();
 		sleep_ms(1000);
 	}
 }

@@ -130,6 +130,7 @@ static uint64_t us_of_a_cycle(int fd, bool from_cache)
 static bool served;
 
 #define ROUNDS 4				/* unless $STORM_ROUNDS says */
+#define SAMPLES_MIN 50				/* for a 99th percentile */
 #define SAMPLES_MAX 200000
 
 struct samples {
@@ -145,7 +146,7 @@ static void sample(int fd, struct samples *s)
 
 static uint64_t p99(struct samples *s)
 {
-	must(s->n >= 50);
+	must(s->n >= SAMPLES_MIN);
 	qsort(s->us, s->n, sizeof(*s->us), by_value);
 	return s->us[s->n * 99 / 100];
 }
@@ -234,7 +235,8 @@ static bool hardly_noticed(int fd, int other)
 	static struct samples calm, storm, without;
 
 	calm.n = storm.n = without.n = 0;
-	for (int i = 0; i < rounds; i++) {
+	for (int i = 0; i < rounds || storm.n < SAMPLES_MIN ||
+	     without.n < SAMPLES_MIN; i++) {
 		storm_of_the_cache(fd, other, &storm);
 		in_calm_weather(other, &calm, storm.n);
 		storm_without_cache(other, &without);

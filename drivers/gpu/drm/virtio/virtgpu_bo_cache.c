@@ -31,7 +31,6 @@
 
 #include "virtgpu_bo_cache.h"
 #include "virtgpu_bo_cache_trace.h"
-#include "virtgpu_compat.h"
 
 /*
  * How long pages wait to be zeroed by a work.  Longer than a client takes from a
@@ -60,7 +59,7 @@
 
 /*
  * How long until a purgeable BO that the host still uses is looked at again when
- * the cache was switched off with a timeout of 0.
+ * the cache is off.
  */
 #define RECHECK_MS 10
 
@@ -187,6 +186,13 @@ virtgpu_bo_cache_oldest(struct virtgpu_bo_cache *cache, unsigned int tiers,
 	return oldest;
 }
 
+/* How old an entry gets: when the cache is off it only waits for the host. */
+static u32 virtgpu_bo_cache_keep_ms(struct virtgpu_bo_cache *cache)
+{
+	lockdep_assert_held(&cache->lock);
+	return virtgpu_bo_cache_active(cache) ? cache->timeout_ms : RECHECK_MS;
+}
+
 /*
  * Arm for the oldest entry, and a little later than it needs, so that one run
  * serves all that were freed in a burst.
@@ -195,7 +201,7 @@ static void virtgpu_bo_cache_arm_expiry(struct virtgpu_bo_cache *cache)
 {
 	struct virtgpu_bo_entry *entry =
 		virtgpu_bo_cache_oldest(cache, VIRTGPU_BO_EVICT_ALL, NULL);
-	u32 ms = cache->timeout_ms ?: RECHECK_MS;
+	u32 ms = virtgpu_bo_cache_keep_ms(cache);
 
 	if (entry)
 		virtgpu_bo_cache_arm(cache, ktime_add_ms(entry->freed,
@@ -1104,7 +1110,7 @@ static void virtgpu_bo_cache_clock(struct work_struct *work)
 
 	spin_lock(&cache->lock);
 	cache->due = KTIME_MAX;
-	until = ktime_sub_ms(ktime_get(), cache->timeout_ms);
+	until = ktime_sub_ms(ktime_get(), virtgpu_bo_cache_keep_ms(cache));
 	spin_unlock(&cache->lock);
 
 	virtgpu_bo_cache_evict_until(cache, VIRTGPU_BO_EVICT_ALL, NULL, until,
@@ -1340,9 +1346,14 @@ void virtgpu_bo_cache_abandon(struct virtgpu_bo_cache *cache)
 
 static void virtgpu_bo_cache_empty_if_off(struct virtgpu_bo_cache *cache)
 {
-	if (!virtgpu_bo_cache_active(cache))
-		virtgpu_bo_cache_evict(cache, VIRTGPU_BO_EVICT_ALL, NULL,
-				       VIRTGPU_BO_EVICT_DISABLED);
+	if (virtgpu_bo_cache_active(cache))
+		return;
+	virtgpu_bo_cache_evict(cache, VIRTGPU_BO_EVICT_ALL, NULL,
+			       VIRTGPU_BO_EVICT_DISABLED);
+	/* The clock may be armed for a time that does not count any more. */
+	spin_lock(&cache->lock);
+	virtgpu_bo_cache_arm_expiry(cache);
+	spin_unlock(&cache->lock);
 }
 
 /**
@@ -1369,10 +1380,9 @@ void virtgpu_bo_cache_set_timeout(struct virtgpu_bo_cache *cache, u32 ms)
 {
 	spin_lock(&cache->lock);
 	WRITE_ONCE(cache->timeout_ms, ms);
-	if (cache->due != KTIME_MAX) {
+	if (ms && cache->due != KTIME_MAX) {
 		/* It may be armed for what is gone, too late for what comes. */
-		virtgpu_bo_cache_arm(cache, ktime_add_ms(ktime_get(),
-							 ms ?: RECHECK_MS));
+		virtgpu_bo_cache_arm(cache, ktime_add_ms(ktime_get(), ms));
 		virtgpu_bo_cache_arm_expiry(cache);
 	}
 	spin_unlock(&cache->lock);
@@ -1426,7 +1436,8 @@ int virtgpu_bo_cache_init(struct virtgpu_bo_cache *cache,
 	cache->host_wq = alloc_workqueue("virtgpu_bo_host",
 					 WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	if (cache->wq && cache->host_wq &&
-	    !virtgpu_bo_cache_reclaim_init(cache))
+	    !virtgpu_bo_cache_reclaim_init(cache) &&
+	    !virtgpu_bo_groups_init(cache))
 		return 0;
 	virtgpu_bo_cache_fini(cache);
 	return -ENOMEM;
@@ -1440,6 +1451,7 @@ void virtgpu_bo_cache_fini(struct virtgpu_bo_cache *cache)
 {
 	cache->dead = true;
 	virtgpu_bo_cache_reclaim_fini(cache);
+	virtgpu_bo_groups_fini(cache);
 	cancel_delayed_work_sync(&cache->clock);
 	cancel_delayed_work_sync(&cache->zero);
 	if (cache->host_wq)

@@ -637,6 +637,8 @@ bool virtgpu_bo_group_tight(const struct virtgpu_bo_group *group, u64 size);
 bool virtgpu_bo_group_pressed(const struct virtgpu_bo_group *group);
 void virtgpu_bo_group_back_off(struct virtgpu_bo_group *group);
 void virtgpu_bo_groups_forget(struct virtgpu_bo_cache *cache, bool all);
+int virtgpu_bo_groups_init(struct virtgpu_bo_cache *cache);
+void virtgpu_bo_groups_fini(struct virtgpu_bo_cache *cache);
 unsigned long virtgpu_bo_cache_freeable(struct virtgpu_bo_cache *cache,
 					const struct mem_cgroup *memcg);
 int virtgpu_bo_cache_reclaim_init(struct virtgpu_bo_cache *cache);

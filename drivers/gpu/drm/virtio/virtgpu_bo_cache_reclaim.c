@@ -32,7 +32,6 @@
 
 #include "virtgpu_bo_cache.h"
 #include "virtgpu_bo_cache_trace.h"
-#include "virtgpu_compat.h"
 
 /*
  * The first back-off: a few frames, too short to be felt when pressure was a
@@ -390,6 +389,42 @@ void virtgpu_bo_groups_forget(struct virtgpu_bo_cache *cache, bool all)
 	} while (found);
 }
 
+/**
+ * virtgpu_bo_groups_init - get ready for groups
+ * @cache: the cache, with its shrinker
+ *
+ * Returns: 0 or -ENOMEM; then call virtgpu_bo_groups_fini() as well.
+ */
+int virtgpu_bo_groups_init(struct virtgpu_bo_cache *cache)
+{
+	static atomic_t last_nr = ATOMIC_INIT(0);
+	char name[32];
+
+	/* One may outlive its device for a while, and names must differ. */
+	snprintf(name, sizeof(name), "virtgpu_bo_group-%d",
+		 atomic_inc_return(&last_nr));
+	cache->group_slab = kmem_cache_create(name,
+					      sizeof(struct virtgpu_bo_group),
+					      0, SLAB_ACCOUNT, NULL);
+	if (!cache->group_slab)
+		return -ENOMEM;
+	return list_lru_init_memcg(&cache->shrink_lru, cache->shrinker);
+}
+
+/**
+ * virtgpu_bo_groups_fini - undo virtgpu_bo_groups_init()
+ * @cache: the cache, without any BO; it may not have been set up in full
+ */
+void virtgpu_bo_groups_fini(struct virtgpu_bo_cache *cache)
+{
+	virtgpu_bo_groups_forget(cache, true);
+	/* Groups that are being freed need the rest. */
+	rcu_barrier();
+	list_lru_destroy(&cache->shrink_lru);
+	kmem_cache_destroy(cache->group_slab);
+	cache->group_slab = NULL;
+}
+
 /*
  * Shrinker
  */
@@ -425,7 +460,7 @@ static unsigned long
 virtgpu_bo_cache_shrink_count(struct shrinker *shrinker,
 			      struct shrink_control *sc)
 {
-	return virtgpu_bo_cache_freeable(shrinker_private(shrinker), sc->memcg);
+	return virtgpu_bo_cache_freeable(shrinker->private_data, sc->memcg);
 }
 
 /*
@@ -454,7 +489,7 @@ static unsigned long
 virtgpu_bo_cache_shrink_scan(struct shrinker *shrinker,
 			     struct shrink_control *sc)
 {
-	struct virtgpu_bo_cache *cache = shrinker_private(shrinker);
+	struct virtgpu_bo_cache *cache = shrinker->private_data;
 	unsigned long done;
 
 	done = virtgpu_bo_cache_reclaim(cache, sc->memcg,
@@ -482,18 +517,6 @@ static int virtgpu_bo_cache_oom_notify(struct notifier_block *nb,
  */
 int virtgpu_bo_cache_reclaim_init(struct virtgpu_bo_cache *cache)
 {
-	static atomic_t last_nr = ATOMIC_INIT(0);
-	char name[32];
-
-	/* One may outlive its device for a while, and names must differ. */
-	snprintf(name, sizeof(name), "virtgpu_bo_group-%d",
-		 atomic_inc_return(&last_nr));
-	cache->group_slab = kmem_cache_create(name,
-					      sizeof(struct virtgpu_bo_group),
-					      0, SLAB_ACCOUNT, NULL);
-	if (!cache->group_slab)
-		return -ENOMEM;
-
 	cache->shrinker = shrinker_alloc(SHRINKER_MEMCG_AWARE |
 					 SHRINKER_NONSLAB,
 					 "virtgpu-bo-cache:%u", cache->dev);
@@ -504,13 +527,8 @@ int virtgpu_bo_cache_reclaim_init(struct virtgpu_bo_cache *cache)
 	/* Cheap to make again, and not worth saving up small demands. */
 	cache->shrinker->seeks = DEFAULT_SEEKS / 2;
 	cache->shrinker->batch = 1;
-	shrinker_private(cache->shrinker) = cache;
-	if (virtgpu_shrinker_register(cache->shrinker)) {
-		cache->shrinker = NULL;
-		return -ENOMEM;
-	}
-	if (list_lru_init_memcg(&cache->shrink_lru, cache->shrinker))
-		return -ENOMEM;
+	cache->shrinker->private_data = cache;
+	shrinker_register(cache->shrinker);
 
 	cache->oom.notifier_call = virtgpu_bo_cache_oom_notify;
 	register_oom_notifier(&cache->oom);
@@ -528,10 +546,4 @@ void virtgpu_bo_cache_reclaim_fini(struct virtgpu_bo_cache *cache)
 	cache->oom.notifier_call = NULL;
 	shrinker_free(cache->shrinker);
 	cache->shrinker = NULL;
-	virtgpu_bo_groups_forget(cache, true);
-	/* Groups that are being freed need the rest. */
-	rcu_barrier();
-	list_lru_destroy(&cache->shrink_lru);
-	kmem_cache_destroy(cache->group_slab);
-	cache->group_slab = NULL;
 }

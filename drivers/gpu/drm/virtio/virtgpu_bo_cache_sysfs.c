@@ -10,6 +10,8 @@
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
+#include <drm/drm_print.h>
+
 #include "virtgpu_drv.h"
 #include "virtgpu_recycle.h"
 
@@ -250,30 +252,25 @@ static const struct attribute_group *bo_cache_groups[] = {
 
 /**
  * virtio_gpu_bo_cache_sysfs_add - make the files of a device
- * @vgdev: the device
+ * @vgdev: the device, registered with DRM
  *
  * The driver core creates them before it tells user space that the driver is
  * bound, because this runs in probe.  A folder of its own and not one of the
- * driver's groups, because a group has no subfolder.
- *
- * Returns: 0 or a negative error code.
+ * driver's groups, because a group has no subfolder.  It can't fail: without
+ * memory the device does without.
  */
-int virtio_gpu_bo_cache_sysfs_add(struct virtio_gpu_device *vgdev)
+void virtio_gpu_bo_cache_sysfs_add(struct virtio_gpu_device *vgdev)
 {
 	struct kobject *kobj;
-	int ret;
 
 	stat_attrs_fill();
 	kobj = kobject_create_and_add("bo_cache", &vgdev->vdev->dev.kobj);
-	if (!kobj)
-		return -ENOMEM;
-	ret = sysfs_create_groups(kobj, bo_cache_groups);
-	if (ret) {
+	if (!kobj || sysfs_create_groups(kobj, bo_cache_groups)) {
+		drm_warn(vgdev->ddev, "no sysfs files for the BO cache\n");
 		kobject_put(kobj);
-		return ret;
+		return;
 	}
 	vgdev->recycle.kobj = kobj;
-	return 0;
 }
 
 /**

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * What differs between the kernels that are supported: later names in terms of
- * earlier ones.  Not part of what goes upstream.
+ * What earlier kernels lack: later names in terms of theirs.  They are built with
+ * -include of this, see Makefile.add; where names don't suffice, the rules for our
+ * own files help (virtgpu_bo_cache_reclaim.cocci and others).  The latest kernel has
+ * neither, and so has what goes upstream.
  */
 #ifndef VIRTGPU_COMPAT_H
 #define VIRTGPU_COMPAT_H
 
-#include <linux/dma-resv.h>
 #include <linux/list_lru.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
@@ -17,6 +18,12 @@
 /* 7.0 */
 #ifndef kzalloc_obj
 #define kzalloc_obj(obj) kzalloc(sizeof(obj), GFP_KERNEL)
+#endif
+
+/* 6.16: what wants the object's reservation locked says so in its name */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
+#define drm_gem_shmem_put_pages_locked drm_gem_shmem_put_pages
+#define drm_gem_shmem_purge_locked drm_gem_shmem_purge
 #endif
 
 /* 6.8: the shorter name is another function now */
@@ -42,8 +49,11 @@ struct virtgpu_shrinker {
 	char name[32];
 };
 
-#define shrinker_private(shrinker) \
-	(container_of(shrinker, struct virtgpu_shrinker, base)->private_data)
+static inline struct virtgpu_shrinker *
+to_virtgpu_shrinker(struct shrinker *shrinker)
+{
+	return container_of(shrinker, struct virtgpu_shrinker, base);
+}
 
 static inline struct shrinker *
 shrinker_alloc(unsigned int flags, const char *fmt, unsigned int number)
@@ -62,96 +72,14 @@ static inline void shrinker_free(struct shrinker *shrinker)
 	if (!shrinker)
 		return;
 	unregister_shrinker(shrinker);
-	kfree(container_of(shrinker, struct virtgpu_shrinker, base));
+	kfree(to_virtgpu_shrinker(shrinker));
 }
 
 static inline int virtgpu_shrinker_register(struct shrinker *shrinker)
 {
 	return register_shrinker(shrinker, "%s",
-				 container_of(shrinker, struct virtgpu_shrinker,
-					      base)->name);
+				 to_virtgpu_shrinker(shrinker)->name);
 }
-#else
-#define shrinker_private(shrinker) ((shrinker)->private_data)
-
-static inline int virtgpu_shrinker_register(struct shrinker *shrinker)
-{
-	shrinker_register(shrinker);
-	return 0;
-}
-#endif
-
-/* 6.2: the object's reservation is what locks its pages */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
-static inline void virtgpu_shmem_lock(struct drm_gem_shmem_object *shmem)
-{
-	mutex_lock(&shmem->pages_lock);
-}
-
-static inline void virtgpu_shmem_unlock(struct drm_gem_shmem_object *shmem)
-{
-	mutex_unlock(&shmem->pages_lock);
-}
-
-static inline void virtgpu_shmem_put_pages(struct drm_gem_shmem_object *shmem)
-{
-	drm_gem_shmem_put_pages(shmem);
-}
-
-static inline void virtgpu_shmem_try_purge(struct drm_gem_shmem_object *shmem)
-{
-	drm_gem_shmem_purge(shmem);
-}
-#else
-/* 6.16: what wants that lock says so in its name */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
-#define drm_gem_shmem_put_pages_locked drm_gem_shmem_put_pages
-#define drm_gem_shmem_purge_locked drm_gem_shmem_purge
-#endif
-
-static inline void virtgpu_shmem_lock(struct drm_gem_shmem_object *shmem)
-{
-	dma_resv_lock(shmem->base.resv, NULL);
-}
-
-static inline void virtgpu_shmem_unlock(struct drm_gem_shmem_object *shmem)
-{
-	dma_resv_unlock(shmem->base.resv);
-}
-
-static inline void virtgpu_shmem_put_pages(struct drm_gem_shmem_object *shmem)
-{
-	virtgpu_shmem_lock(shmem);
-	drm_gem_shmem_put_pages_locked(shmem);
-	virtgpu_shmem_unlock(shmem);
-}
-
-static inline void virtgpu_shmem_try_purge(struct drm_gem_shmem_object *shmem)
-{
-	if (!dma_resv_trylock(shmem->base.resv))
-		return;
-	drm_gem_shmem_purge_locked(shmem);
-	dma_resv_unlock(shmem->base.resv);
-}
-#endif
-
-/* 6.16: counts of users are a refcount_t, and pins are told from mappings */
-static inline bool
-virtgpu_shmem_is_pinned(const struct drm_gem_shmem_object *shmem)
-{
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
-	return shmem->vmap_use_count || shmem->pages_use_count > 1;
-#else
-	return refcount_read(&shmem->vmap_use_count) ||
-	       refcount_read(&shmem->pages_pin_count);
-#endif
-}
-
-/* 6.14: a BO knows whether the host has its backing */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
-#define virtgpu_bo_not_attached(bo) ((void)(bo))
-#else
-#define virtgpu_bo_not_attached(bo) ((bo)->attached = false)
 #endif
 
 #endif

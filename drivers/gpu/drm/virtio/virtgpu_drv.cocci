@@ -10,7 +10,7 @@ virtio_gpu_probe(...)
 <...
 ret = drm_dev_register(dev, 0);
 if (ret) goto label;
-+virtio_gpu_recycle_register(dev->dev_private);
++virtio_gpu_bo_cache_sysfs_add(dev->dev_private);
 ...>
 }
 
@@ -23,6 +23,11 @@ virtio_gpu_remove(...)
 drm_dev_unplug(dev);
 ...
 }
+
+@remove_knobs@
+@@
++virtio_gpu_bo_cache_sysfs_del(dev->dev_private);
+virtio_gpu_recycle_unregister(dev->dev_private);
 
 // kernel: >= 6.12
 @fops@

@@ -6,6 +6,21 @@
  #include <drm/virtgpu_drm.h>
 +#include "virtgpu_recycle.h"
 
+@declare@
+@@
+ struct virtio_gpu_fpriv {
+ ...
+ };
++
++/* virtgpu_object.c and virtgpu_vq.c, for what recycles BOs */
++void virtio_gpu_resource_id_put(struct virtio_gpu_device *vgdev, uint32_t id);
++int virtio_gpu_object_shmem_init(struct virtio_gpu_device *vgdev,
++				 struct virtio_gpu_object *bo,
++				 struct virtio_gpu_mem_entry **ents,
++				 unsigned int *nents);
++void virtio_gpu_free_vbuf(struct virtio_gpu_device *vgdev,
++			  struct virtio_gpu_vbuffer *vbuf);
+
 @ioctls@
 expression count;
 @@

@@ -60,7 +60,12 @@ virtio_gpu_transfer_to_host_ioctl(...)
 <...
 -virtio_gpu_cmd_transfer_to_host_2d(args);
 +ret = virtio_gpu_madvise_transfer_2d(args);
-+if (ret)
-+	goto err_put_free;
 ...>
 }
+
+@transfer_2d_failed@
+expression list args;
+@@
+ret = virtio_gpu_madvise_transfer_2d(args);
++if (ret)
++	goto err_put_free;

@@ -27,7 +27,6 @@
 #include <drm/drm_gem_framebuffer_helper.h>
 #include <drm/drm_vma_manager.h>
 
-#include "virtgpu_compat.h"
 #include "virtgpu_drv.h"
 #include "virtgpu_recycle.h"
 
@@ -166,6 +165,13 @@ void virtio_gpu_madvise_fb_destroy(struct drm_framebuffer *fb)
  * mappings.
  */
 
+static void virtio_gpu_madvise_put_pages(struct drm_gem_shmem_object *shmem)
+{
+	dma_resv_lock(shmem->base.resv, NULL);
+	drm_gem_shmem_put_pages_locked(shmem);
+	dma_resv_unlock(shmem->base.resv);
+}
+
 static vm_fault_t virtio_gpu_madvise_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
@@ -174,11 +180,11 @@ static vm_fault_t virtio_gpu_madvise_fault(struct vm_fault *vmf)
 	unsigned long page = (vmf->address - vma->vm_start) >> PAGE_SHIFT;
 	vm_fault_t ret = VM_FAULT_SIGBUS;
 
-	virtgpu_shmem_lock(&bo->base);
+	dma_resv_lock(obj->resv, NULL);
 	if (virtio_gpu_madvise_needed(bo) && page < obj->size >> PAGE_SHIFT)
 		ret = vmf_insert_pfn(vma, vmf->address,
 				     page_to_pfn(bo->base.pages[page]));
-	virtgpu_shmem_unlock(&bo->base);
+	dma_resv_unlock(obj->resv);
 	return ret;
 }
 
@@ -209,7 +215,7 @@ int virtio_gpu_madvise_mmap(struct drm_gem_object *obj,
 	ret = drm_gem_shmem_object_mmap(obj, vma);
 	if (ret)
 		return ret;
-	virtgpu_shmem_put_pages(&bo->base);
+	virtio_gpu_madvise_put_pages(&bo->base);
 	vma->vm_ops = &virtio_gpu_madvise_vm_ops;
 	return 0;
 }
@@ -243,7 +249,7 @@ bool virtio_gpu_madvise_claim(struct virtio_gpu_object *bo)
 void virtio_gpu_madvise_release(struct virtio_gpu_object *bo)
 {
 	bo->created = false;
-	virtgpu_bo_not_attached(bo);
+	bo->attached = false;
 	virtio_gpu_cmd_unref_resource(bo_to_vgdev(bo), bo);
 }
 
@@ -257,7 +263,7 @@ static void virtio_gpu_madvise_free_backing(struct drm_gem_shmem_object *shmem)
 	dma_unmap_sgtable(shmem->base.dev->dev, sgt, DMA_BIDIRECTIONAL, 0);
 	sg_free_table(sgt);
 	kfree(sgt);
-	virtgpu_shmem_put_pages(shmem);
+	virtio_gpu_madvise_put_pages(shmem);
 	shmem_truncate_range(file_inode(shmem->base.filp), 0, (loff_t)-1);
 }
 
@@ -272,8 +278,8 @@ void virtio_gpu_madvise_drop(struct virtio_gpu_object *bo)
 	u64 released;
 
 	/* Whoever saw it needed in a fault is through with that now. */
-	virtgpu_shmem_lock(&bo->base);
-	virtgpu_shmem_unlock(&bo->base);
+	dma_resv_lock(obj->resv, NULL);
+	dma_resv_unlock(obj->resv);
 	drm_vma_node_unmap(&obj->vma_node, obj->dev->anon_inode->i_mapping);
 	virtio_gpu_madvise_free_backing(&bo->base);
 
@@ -288,6 +294,13 @@ void virtio_gpu_madvise_drop(struct virtio_gpu_object *bo)
  * The ioctl
  */
 
+static bool
+virtio_gpu_madvise_is_pinned(const struct drm_gem_shmem_object *shmem)
+{
+	return refcount_read(&shmem->vmap_use_count) ||
+	       refcount_read(&shmem->pages_pin_count);
+}
+
 /* Why a client can't do without a BO; its state_lock is held. */
 static int virtio_gpu_madvise_check(struct virtio_gpu_object *bo)
 {
@@ -296,10 +309,12 @@ static int virtio_gpu_madvise_check(struct virtio_gpu_object *bo)
 	/* A framebuffer may count as a handle. */
 	if (bo->recycle.frames)
 		return -EBUSY;
-	if (bo->recycle.shared || READ_ONCE(obj->name) ||
-	    READ_ONCE(obj->dma_buf) || READ_ONCE(obj->handle_count) > 1)
+	/* And what is about to be detached must not be dropped before it is. */
+	if (bo->recycle.shared || bo->recycle.detached ||
+	    READ_ONCE(obj->name) || READ_ONCE(obj->dma_buf) ||
+	    READ_ONCE(obj->handle_count) > 1)
 		return -EINVAL;
-	return virtgpu_shmem_is_pinned(&bo->base) ? -EBUSY : 0;
+	return virtio_gpu_madvise_is_pinned(&bo->base) ? -EBUSY : 0;
 }
 
 static int virtio_gpu_madvise_dontneed(struct virtio_gpu_object *bo)

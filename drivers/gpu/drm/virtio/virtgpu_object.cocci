@@ -48,9 +48,13 @@ virtio_gpu_resource_id_put(vgdev, bo->hw_res_handle);
 }
 
 @shmem_init@
+identifier device, object, entries, count;
 @@
--static
- int virtio_gpu_object_shmem_init(...)
+-static int virtio_gpu_object_shmem_init(struct virtio_gpu_device *device, struct virtio_gpu_object *object, struct virtio_gpu_mem_entry **entries, unsigned int *count)
++int virtio_gpu_object_shmem_init(struct virtio_gpu_device *device,
++				 struct virtio_gpu_object *object,
++				 struct virtio_gpu_mem_entry **entries,
++				 unsigned int *count)
 {
 ...
 }

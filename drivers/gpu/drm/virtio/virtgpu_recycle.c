@@ -30,7 +30,6 @@
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/shmem_fs.h>
-#include <linux/stringify.h>
 #include <linux/uaccess.h>
 #include <linux/virtio.h>
 #include <linux/wait.h>
@@ -40,7 +39,6 @@
 #include <drm/drm_print.h>
 
 #include "virtgpu_bo_cache_trace.h"
-#include "virtgpu_compat.h"
 #include "virtgpu_drv.h"
 #include "virtgpu_recycle.h"
 
@@ -141,8 +139,11 @@ static void virtio_gpu_recycle_op_drop(struct virtgpu_bo_entry *entry)
 	struct drm_gem_shmem_object *shmem = &entry_to_bo(entry)->base;
 
 	shmem->madv = 1;
-	if (drm_gem_shmem_is_purgeable(shmem))
-		virtgpu_shmem_try_purge(shmem);
+	if (!drm_gem_shmem_is_purgeable(shmem) ||
+	    !dma_resv_trylock(shmem->base.resv))
+		return;
+	drm_gem_shmem_purge_locked(shmem);
+	dma_resv_unlock(shmem->base.resv);
 }
 
 static void virtio_gpu_recycle_op_zero(struct virtgpu_bo_entry *entry)
@@ -216,22 +217,11 @@ void virtio_gpu_recycle_init(struct virtio_gpu_device *vgdev)
 }
 
 /**
- * virtio_gpu_recycle_register - show the knobs of a device
- * @vgdev: the device, registered with DRM
- */
-void virtio_gpu_recycle_register(struct virtio_gpu_device *vgdev)
-{
-	if (virtio_gpu_bo_cache_sysfs_add(vgdev))
-		drm_warn(vgdev->ddev, "no sysfs files for the BO cache\n");
-}
-
-/**
  * virtio_gpu_recycle_unregister - stop recycling and give everything back
  * @vgdev: the device, while the host can still be told
  */
 void virtio_gpu_recycle_unregister(struct virtio_gpu_device *vgdev)
 {
-	virtio_gpu_bo_cache_sysfs_del(vgdev);
 	if (!virtgpu_bo_cache_kill(to_cache(vgdev)))
 		drm_warn(vgdev->ddev, "the host did not answer, giving up\n");
 }
@@ -361,27 +351,25 @@ bool virtio_gpu_recycle_close(struct drm_gem_object *obj, struct drm_file *file)
 	struct virtio_gpu_recycle_bo *state = &bo->recycle;
 	struct virtio_gpu_device *vgdev = bo_to_vgdev(bo);
 	struct virtio_gpu_fpriv *vfpriv = file->driver_priv;
-	bool active = virtgpu_bo_cache_active(to_cache(vgdev)), unneeded;
+	bool active = virtgpu_bo_cache_active(to_cache(vgdev)), own, stays;
 
 	/* Who frees it may be a worker. */
 	if (active && state->entry.group)
 		virtgpu_bo_group_wake(state->entry.group);
 
 	spin_lock(&vgdev->recycle.state_lock);
-	unneeded = !virtio_gpu_madvise_needed(bo);
-	/*
-	 * An flink name goes with the last handle, but not before this.  And what
-	 * is about to be detached must not be dropped before it is.
-	 */
-	if (READ_ONCE(obj->name) || !active || !state->entry.owner ||
-	    state->entry.owner != vfpriv->bo_owner)
+	/* An flink name goes with the last handle, but not before this. */
+	if (READ_ONCE(obj->name))
 		state->shared = true;
-	state->lone = !state->shared;
+	own = state->entry.owner && state->entry.owner == vfpriv->bo_owner;
+	state->lone = active && own && !state->shared && !state->detached;
 	/* A file may have no context, and then it was never attached. */
 	state->withheld = state->lone && state->attached;
-	unneeded |= state->withheld;
+	stays = state->withheld || !virtio_gpu_madvise_needed(bo);
+	if (!stays)
+		state->detached = true;
 	spin_unlock(&vgdev->recycle.state_lock);
-	return unneeded;
+	return stays;
 }
 
 /**
@@ -1172,7 +1160,7 @@ static void virtio_gpu_recycle_forget_vbuf(struct virtio_gpu_device *vgdev,
 	}
 	if (vbuf->objs)
 		virtio_gpu_array_put_free(vbuf->objs);
-	free_vbuf(vgdev, vbuf);
+	virtio_gpu_free_vbuf(vgdev, vbuf);
 }
 
 static void virtio_gpu_recycle_free_orphans(struct virtio_gpu_recycle *recycle)
@@ -1266,8 +1254,3 @@ void virtio_gpu_recycle_host_error(struct virtio_gpu_device *vgdev,
 		WRITE_ONCE(recycle->refusal_lost, true);
 	virtgpu_bo_cache_evict_res(&recycle->cache, res_id);
 }
-
-/* Upstream's driver has none, which tells the two apart. */
-#ifdef VIRTGPU_BO_CACHE_VERSION
-MODULE_VERSION(__stringify(VIRTGPU_BO_CACHE_VERSION));
-#endif

@@ -27,7 +27,6 @@ struct virtio_gpu_ctrl_hdr;
 struct virtio_gpu_device;
 struct virtio_gpu_fence;
 struct virtio_gpu_fpriv;
-struct virtio_gpu_mem_entry;
 struct virtio_gpu_object;
 struct virtio_gpu_object_array;
 struct virtio_gpu_object_params;
@@ -66,6 +65,8 @@ struct virtio_gpu_recycle_bo {
 	bool opened;
 	/** @shared: it may be known to others than its owner, for ever */
 	bool shared;
+	/** @detached: CTX_DETACH was sent for a handle of it, or is about to be */
+	bool detached;
 	/** @attached: CTX_ATTACH was sent for its owner's context */
 	bool attached;
 	/** @lone: its only handle is closed and nobody else knows it */
@@ -113,7 +114,6 @@ struct virtio_gpu_recycle {
 
 /* device */
 void virtio_gpu_recycle_init(struct virtio_gpu_device *vgdev);
-void virtio_gpu_recycle_register(struct virtio_gpu_device *vgdev);
 void virtio_gpu_recycle_unregister(struct virtio_gpu_device *vgdev);
 void virtio_gpu_recycle_deinit(struct virtio_gpu_device *vgdev);
 
@@ -209,19 +209,8 @@ enum drm_gem_object_status virtio_gpu_fdinfo_status(struct drm_gem_object *obj);
 void virtio_gpu_fdinfo_show(struct drm_printer *p, struct drm_file *file);
 extern const struct file_operations virtio_gpu_fdinfo_fops;
 
-/* virtgpu_vq.c, where it is static */
-void free_vbuf(struct virtio_gpu_device *vgdev,
-	       struct virtio_gpu_vbuffer *vbuf);
-
-/* virtgpu_object.c, where they are static */
-void virtio_gpu_resource_id_put(struct virtio_gpu_device *vgdev, uint32_t id);
-int virtio_gpu_object_shmem_init(struct virtio_gpu_device *vgdev,
-				 struct virtio_gpu_object *bo,
-				 struct virtio_gpu_mem_entry **ents,
-				 unsigned int *nents);
-
 /* virtgpu_bo_cache_sysfs.c */
-int virtio_gpu_bo_cache_sysfs_add(struct virtio_gpu_device *vgdev);
+void virtio_gpu_bo_cache_sysfs_add(struct virtio_gpu_device *vgdev);
 void virtio_gpu_bo_cache_sysfs_del(struct virtio_gpu_device *vgdev);
 
 /* virtgpu_bo_cache_debugfs.c */

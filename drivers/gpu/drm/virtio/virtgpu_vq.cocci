@@ -3,6 +3,22 @@
 // which it may write to the guest's pages, and that none is lost or needs memory
 // that is not there.
 
+@free_vbuf@
+identifier device, buffer;
+@@
+-static void free_vbuf(struct virtio_gpu_device *device, struct virtio_gpu_vbuffer *buffer)
++void virtio_gpu_free_vbuf(struct virtio_gpu_device *device,
++			  struct virtio_gpu_vbuffer *buffer)
+{
+...
+}
+
+@free_vbuf_calls@
+expression list args;
+@@
+-free_vbuf(args)
++virtio_gpu_free_vbuf(args)
+
 @alloc_vbufs@
 @@
 virtio_gpu_alloc_vbufs(...)
@@ -31,14 +47,6 @@ virtio_gpu_get_vbuf(...)
 ...>
 }
 
-@free_vbuf@
-@@
--static
- void free_vbuf(...)
-{
-...
-}
-
 @unsent@
 expression idx;
 @@
@@ -48,7 +56,7 @@ virtio_gpu_queue_ctrl_sgs(...)
  if (!drm_dev_enter(vgdev->ddev, idx)) {
  ...
 +virtio_gpu_recycle_unsent(vbuf);
- free_vbuf(vgdev, vbuf);
+ virtio_gpu_free_vbuf(vgdev, vbuf);
  return -ENODEV;
  }
 ...>
@@ -56,7 +64,7 @@ virtio_gpu_queue_ctrl_sgs(...)
 
 @put_vbuf@
 @@
-free_vbuf(...)
+virtio_gpu_free_vbuf(...)
 {
 <...
 -kmem_cache_free(vgdev->vbufs, vbuf);
@@ -76,7 +84,7 @@ virtio_gpu_queue_ctrl_sgs(...)
 +if (ret) {
 +	spin_unlock(&vgdev->ctrlq.qlock);
 +	virtio_gpu_recycle_add_failed(vgdev, vbuf, fence);
-+	free_vbuf(vgdev, vbuf);
++	virtio_gpu_free_vbuf(vgdev, vbuf);
 +	drm_dev_exit(idx);
 +	return ret;
 +}

@@ -931,23 +931,44 @@ static void purgeable_that_is_busy_waits(struct kunit *test)
 	bo_free(dev, idle);
 }
 
-/* What is busy when the cache is switched off is not asked for all the time. */
-static void purgeable_outlasts_the_cache(struct kunit *test)
+/* What is busy when the cache is off is asked for soon, but not all the time. */
+static void expect_asked_while_off(struct kunit *test, struct fake_bo *bo,
+				   ktime_t since)
 {
 	struct fake_device *dev = test->priv;
-	struct virtgpu_bo_cache *cache = &dev->cache;
-	struct fake_bo *bo = new_bo(test, NULL, &texture, 4);
-	ktime_t since = ktime_get();
 
-	bo->busy = true;
-	put(test, bo, VIRTGPU_BO_TIER_PURGEABLE);
-	virtgpu_bo_cache_set_timeout(cache, 0);
 	eventually(test, READ_ONCE(bo->asked) > 3);
 	KUNIT_EXPECT_LE(test, READ_ONCE(bo->asked),
 			2 + ktime_ms_delta(ktime_get(), since) / 5);
 	WRITE_ONCE(bo->busy, false);
 	eventually(test, READ_ONCE(bo->dropped));
 	bo_free(dev, bo);
+}
+
+static void purgeable_outlasts_the_timeout(struct kunit *test)
+{
+	struct fake_device *dev = test->priv;
+	struct fake_bo *bo = new_bo(test, NULL, &texture, 4);
+	ktime_t since = ktime_get();
+
+	bo->busy = true;
+	put(test, bo, VIRTGPU_BO_TIER_PURGEABLE);
+	virtgpu_bo_cache_set_timeout(&dev->cache, 0);
+	expect_asked_while_off(test, bo, since);
+}
+
+static void purgeable_outlasts_the_cache(struct kunit *test)
+{
+	struct fake_device *dev = test->priv;
+	struct fake_bo *bo = new_bo(test, NULL, &texture, 4);
+	ktime_t since;
+
+	virtgpu_bo_cache_set_timeout(&dev->cache, VIRTGPU_BO_TIMEOUT_MAX_MS);
+	since = ktime_get();
+	bo->busy = true;
+	put(test, bo, VIRTGPU_BO_TIER_PURGEABLE);
+	virtgpu_bo_cache_set_enabled(&dev->cache, false);
+	expect_asked_while_off(test, bo, since);
 }
 
 /* It is the client's own memory: any size, and no room made for it. */
@@ -1110,6 +1131,7 @@ static struct kunit_case bo_cache_cases[] = {
 	KUNIT_CASE(backing_off_grows_and_ends),
 	KUNIT_CASE(purgeable_is_given_back_or_dropped),
 	KUNIT_CASE(purgeable_that_is_busy_waits),
+	KUNIT_CASE(purgeable_outlasts_the_timeout),
 	KUNIT_CASE(purgeable_outlasts_the_cache),
 	KUNIT_CASE(purgeable_does_not_count),
 	KUNIT_CASE(every_reason_is_counted),

@@ -2,13 +2,14 @@
 /*
  * KUnit tests of what keeps a freed BO out of a tier.  Each reason by itself, on
  * a BO that could be kept if it were not for that.  And of what the host is told
- * when the BO's handle is closed.
+ * when the BO's handle is closed, and who can do without it.
  */
 
 #include <kunit/test.h>
 
 #include <linux/dma-fence.h>
 #include <linux/dma-resv.h>
+#include <linux/idr.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/xarray.h>
@@ -338,8 +339,23 @@ static void unowned_is_detached(struct kunit *test)
 
 	state->entry.owner = NULL;
 	KUNIT_EXPECT_FALSE(test, stays_attached(test, judged->owner));
-	KUNIT_EXPECT_TRUE(test, state->shared);
+	KUNIT_EXPECT_TRUE(test, state->detached);
+	KUNIT_EXPECT_FALSE(test, state->shared);
 	state->entry.owner = judged->owner;
+	expect_resource(test, VIRTGPU_BO_REJECT_OWNER);
+}
+
+/* The host would not know it in its owner's context. */
+static void nothing_detached(struct kunit *test)
+{
+	struct judged *judged = test->priv;
+	struct virtgpu_bo_cache *cache = &judged->vgdev->recycle.cache;
+
+	virtgpu_bo_cache_set_enabled(cache, false);
+	KUNIT_EXPECT_FALSE(test, stays_attached(test, judged->owner));
+	virtgpu_bo_cache_set_enabled(cache, true);
+	KUNIT_EXPECT_FALSE(test, stays_attached(test, judged->owner));
+	expect_resource(test, VIRTGPU_BO_REJECT_OWNER);
 }
 
 /* It may be dropped at any moment, and the host must not be asked after that. */
@@ -356,6 +372,49 @@ static void unneeded_is_not_detached(struct kunit *test)
 	state->need = VIRTIO_GPU_NEED_NO;
 	KUNIT_EXPECT_TRUE(test, stays_attached(test, judged->owner));
 	state->entry.owner = judged->owner;
+}
+
+/*
+ * Doing without
+ */
+
+static int do_without(struct kunit *test)
+{
+	struct judged *judged = test->priv;
+	struct drm_gem_object *obj = &judged->bo->base.base;
+	struct virtio_gpu_fpriv fpriv = { .bo_owner = judged->owner };
+	struct drm_file file = {
+		.driver_priv = &fpriv,
+		.object_idr = IDR_INIT(file.object_idr),
+	};
+	struct drm_virtgpu_madvise args = { .madv = VIRTGPU_MADV_DONTNEED };
+	int handle, ret;
+
+	kref_init(&obj->refcount);
+	spin_lock_init(&file.table_lock);
+	handle = idr_alloc(&file.object_idr, obj, 1, 0, GFP_KERNEL);
+	KUNIT_ASSERT_GT(test, handle, 0);
+	args.bo_handle = handle;
+	ret = virtio_gpu_madvise_ioctl(&judged->dev, &args, &file);
+	idr_destroy(&file.object_idr);
+	return ret;
+}
+
+/* Else the host could be told to detach what it has been told to drop. */
+static void what_is_detached_is_needed(struct kunit *test)
+{
+	struct judged *judged = test->priv;
+	struct virtgpu_bo_cache *cache = &judged->vgdev->recycle.cache;
+	struct virtio_gpu_recycle_bo *state = &judged->bo->recycle;
+
+	virtgpu_bo_cache_set_timeout(cache, VIRTGPU_BO_TIMEOUT_MAX_MS);
+	state->detached = true;
+	KUNIT_EXPECT_EQ(test, -EINVAL, do_without(test));
+	KUNIT_EXPECT_EQ(test, VIRTIO_GPU_NEED_YES, state->need);
+	state->detached = false;
+	KUNIT_EXPECT_EQ(test, 0, do_without(test));
+	KUNIT_EXPECT_EQ(test, VIRTIO_GPU_NEED_NO, state->need);
+	virtgpu_bo_cache_leave(cache, &state->entry);
 }
 
 static struct kunit_case recycle_cases[] = {
@@ -376,7 +435,9 @@ static struct kunit_case recycle_cases[] = {
 	KUNIT_CASE(owned_stays_attached),
 	KUNIT_CASE(shared_is_detached),
 	KUNIT_CASE(unowned_is_detached),
+	KUNIT_CASE(nothing_detached),
 	KUNIT_CASE(unneeded_is_not_detached),
+	KUNIT_CASE(what_is_detached_is_needed),
 	{}
 };
 

@@ -9,6 +9,7 @@ class Tap(unittest.TestResult):
     """A line a test, with what went wrong behind it."""
 
     number = 0
+    failed = 0
 
     def __init__(self, kind=""):
         super().__init__()
@@ -17,6 +18,7 @@ class Tap(unittest.TestResult):
     @classmethod
     def say(cls, good, name, why="", skipped=None):
         cls.number += 1
+        cls.failed += not good
         skip = "" if skipped is None else f" # SKIP {skipped}"
         print(f"{'' if good else 'not '}ok {cls.number} - {name}{skip}")
         for line in why.splitlines():
