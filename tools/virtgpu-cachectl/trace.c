@@ -23,6 +23,9 @@
 /* Centuries: no clock of a trace's is later, and times can be added up */
 #define NS_MAX (1ull << 62)
 
+/* No record is that long */
+#define OFFSET_MAX UINT16_MAX
+
 /* What of the file has been read is let go in pieces of so much */
 #define PIECE (256ull << 10)
 
@@ -63,7 +66,6 @@ static const struct {
  * @n: how many of them there were
  * @ns: when the last one was
  * @pieces: by processor, where the piece that is being read begins
- * @damaged: a record was too short
  * @lost: some are missing before the next one
  */
 struct reader {
@@ -75,7 +77,6 @@ struct reader {
 	uint64_t n;
 	uint64_t ns;
 	struct map pieces;
-	bool damaged;
 	bool lost;
 	trace_fn *call;
 	void *arg;
@@ -98,7 +99,8 @@ static bool find_events(struct reader *reader)
 		reader->kinds[event->id] = kind + 1;
 		for (size_t i = 0; i < FIELDS; i++) {
 			field = tep_find_field(event, fields[i].name);
-			if (!field || field->offset < 0 || field->size < 0 ||
+			if (!field || field->offset < 0 ||
+			    field->offset > OFFSET_MAX || field->size < 0 ||
 			    field->size > 8)
 				continue;
 			reader->fields[kind][i] = field;
@@ -150,6 +152,7 @@ static void forget_behind(struct reader *reader, int cpu, const void *data)
 	*from = here;
 }
 
+/* Returns less than 0 when the file is damaged: nothing more is read then */
 static int on_record(struct tracecmd_input *input, struct tep_record *record,
 		     int cpu, void *arg)
 {
@@ -160,19 +163,15 @@ static int on_record(struct tracecmd_input *input, struct tep_record *record,
 	(void)input;
 	forget_behind(reader, cpu, record->data);
 	reader->lost |= record->missed_events;
-	if (record->size < 8) {
-		reader->damaged = true;
-		return 1;
-	}
+	if (record->size < 8)
+		return -1;
 	kind = reader->kinds[tep_data_type(reader->tep, record) & UINT16_MAX];
 	if (!kind--)
 		return 0;
 	/* The merge of processors puts them in order, of a sound file */
 	if (record->size < reader->least[kind] || record->ts < reader->ns ||
-	    record->ts > NS_MAX) {
-		reader->damaged = true;
-		return 1;
-	}
+	    record->ts > NS_MAX)
+		return -1;
 	event.kind = kind;
 	decode(reader, record, &event);
 	if (reader->dev < 0)
@@ -246,8 +245,7 @@ static enum status read_events(const char *path, struct tracecmd_input *input,
 		advise("'virtgpu-cachectl record' makes one with them");
 		return FAILED;
 	}
-	tracecmd_iterate_events(input, NULL, 0, on_record, reader);
-	if (reader->damaged) {
+	if (tracecmd_iterate_events(input, NULL, 0, on_record, reader) < 0) {
 		complain("%s: is damaged after %" PRIu64 " events", path,
 			 reader->n);
 		return FAILED;
