@@ -155,8 +155,12 @@ class ReportTest(Test):
         self.assertEqual(self.facts(trace)["device"], 3)
         facts = self.facts(trace, "--device", "virtio4")
         self.assertEqual((facts["device"], facts["creates"]), (4, 2))
-        self.cachectl("report", "-d", "card0", self.path, status=USAGE)
-        self.cachectl("report", "-d", "virtio7", self.path, status=FAILED)
+        for name in ("card0", "virtio", "virtio-1", "virtio 3", "virtio3x",
+                     "virtio4294967299"):
+            self.cachectl("report", "-d", name, self.path, status=USAGE)
+        said = self.cachectl("report", "-d", "virtio7", self.path,
+                             status=FAILED)
+        self.assertIn("no events of virtio7", said)
 
     def test_gaps(self):
         """lost events are told of, and make for no advice"""

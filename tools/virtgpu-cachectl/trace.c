@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #include <trace-cmd.h>
 
 #include "map.h"
+#include "units.h"
 
 /* Centuries: no clock of a trace's is later, and times can be added up */
 #define NS_MAX (1ull << 62)
@@ -64,6 +66,7 @@ static const struct {
  * @least: how long its records are at least
  * @dev: the device whose events are wanted, negative if any is
  * @n: how many of them there were
+ * @others: how many there were of other devices
  * @ns: when the last one was
  * @pieces: by processor, where the piece that is being read begins
  * @lost: some are missing before the next one
@@ -75,6 +78,7 @@ struct reader {
 	int least[TRACE_KINDS];
 	int dev;
 	uint64_t n;
+	uint64_t others;
 	uint64_t ns;
 	struct map pieces;
 	bool lost;
@@ -176,8 +180,10 @@ static int on_record(struct tracecmd_input *input, struct tep_record *record,
 	decode(reader, record, &event);
 	if (reader->dev < 0)
 		reader->dev = event.dev;
-	if (event.dev != (uint64_t)reader->dev)
+	if (event.dev != (uint64_t)reader->dev) {
+		reader->others++;
 		return 0;
+	}
 	event.lost = reader->lost;
 	reader->lost = false;
 	if (kind == TRACE_CREATE)
@@ -209,11 +215,17 @@ static struct tracecmd_input *open_quietly(int fd)
 
 enum status trace_device(const char *name, int *dev)
 {
-	char end;
+	static const char prefix[] = "virtio";
+	uint64_t number;
 
 	*dev = -1;
-	if (!name || (sscanf(name, "virtio%d%c", dev, &end) == 1 && *dev >= 0))
+	if (!name)
 		return DONE;
+	if (!strncmp(name, prefix, strlen(prefix)) &&
+	    number_parse(name + strlen(prefix), &number) && number <= INT_MAX) {
+		*dev = number;
+		return DONE;
+	}
 	complain("'%s' is no virtio device", name);
 	advise("in a trace it can only go by that name, for example virtio0");
 	return USAGE;
@@ -248,6 +260,11 @@ static enum status read_events(const char *path, struct tracecmd_input *input,
 	if (tracecmd_iterate_events(input, NULL, 0, on_record, reader) < 0) {
 		complain("%s: is damaged after %" PRIu64 " events", path,
 			 reader->n);
+		return FAILED;
+	}
+	if (!reader->n && reader->others) {
+		complain("%s: has no events of virtio%d", path, reader->dev);
+		advise("without --device it is the one that comes first");
 		return FAILED;
 	}
 	if (!reader->n) {
