@@ -62,6 +62,32 @@ class ReportTest(Test):
                            row["pages"], row["misses"]) for row in rows],
                          [(100, "weston", 2, 1, 1), (200, "glmark2", 1, 0, 1)])
 
+    def test_threads(self):
+        """a process is called what its first thread is, if that is known"""
+        trace = tracedat.Trace()
+        trace.names.update({100: "weston", 101: "gl:worker", 201: "helper"})
+        trace.create(0, pid=101, tgid=100)
+        trace.create(1, pid=100)
+        trace.create(2, pid=201, tgid=200)
+        rows = self.tables("report", trace)["processes"]
+        self.assertEqual([(row["pid"], row["program"]) for row in rows],
+                         [(100, "weston"), (200, "helper")])
+
+    def test_names(self):
+        """a name that is no text, or is cut off in a character, is one in JSON"""
+        trace = tracedat.Trace()
+        names = {100: b"\xd0\xbf\xd1\x80\xd0".decode("utf-8",
+                                                    "surrogateescape"),
+                 200: b"\xffa\xed\xa0\x80\x1b".decode("utf-8",
+                                                    "surrogateescape"),
+                 300: "\u00fc\U0001f600"}
+        trace.names.update(names)
+        for pid in names:
+            trace.create(pid, pid=pid)
+        rows = self.tables("report", trace)["processes"]
+        self.assertEqual([row["program"] for row in rows],
+                         ["\u043f\u0440?", "?a????", names[300]])
+
     def test_reasons(self):
         """each reason of a miss is counted as such, also by size"""
         trace = tracedat.Trace()

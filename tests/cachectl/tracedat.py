@@ -198,8 +198,8 @@ def head(names, sizes):
     for name in EVENTS:
         text += sized(format_text(name).encode())
     text += struct.pack("=II", 0, 0)
-    text += sized("".join(f"{pid} {name}\n"
-                          for pid, name in names.items()).encode())
+    text += sized("".join(f"{pid} {name}\n" for pid, name in
+                          names.items()).encode("utf-8", "surrogateescape"))
     text += struct.pack("=I", len(sizes)) + b"options  \0"
     text += struct.pack("=H", 0) + b"flyrecord\0"
     offset = len(text) + 16 * len(sizes)

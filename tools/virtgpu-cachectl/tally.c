@@ -6,6 +6,43 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* How many bytes of TEXT are a character of UTF-8, 0 if they are none */
+static size_t character_size(const unsigned char *text)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t n = *text < 0x80 ? 1 : *text < 0xe0 ? 2 : *text < 0xf0 ? 3 : 4;
+	uint32_t code = *text;
+
+	if (n == 1)
+		return 1;
+	if (*text < 0xc2 || *text > 0xf4)
+		return 0;
+	code &= 0x7f >> n;
+	for (size_t i = 1; i < n; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (text[i] & 0x3f);
+	}
+	/* Nor what UTF-16 has for its own use */
+	return code >= least[n] && code <= 0x10ffff && code >> 11 != 0x1b ? n :
+	       0;
+}
+
+/* Names are any bytes, and are cut off after 15; JSON takes characters only */
+static char *clean_copy(const char *name)
+{
+	char *copied = checked(strdup(name)), *c = copied;
+	size_t n;
+
+	while (*c) {
+		n = character_size((const unsigned char *)c);
+		if (!n || (unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+		c += n ? n : 1;
+	}
+	return copied;
+}
+
 uint64_t counts_hits(const struct counts *counts)
 {
 	return counts->hits[TIER_RESOURCE] + counts->hits[TIER_PAGES];
@@ -35,7 +72,7 @@ static struct process *process_of(struct tally *tally, uint64_t tgid,
 	}
 	process = &tally->processes[*place - 1];
 	if (name && !process->name)
-		process->name = checked(strdup(name));
+		process->name = clean_copy(name);
 	return process;
 }
 
@@ -48,7 +85,7 @@ static struct process *process_by_task(struct tally *tally,
 	if (event->kind == TRACE_CREATE)
 		*tgid = event->tgid;
 	return process_of(tally, *tgid ? *tgid : (uint64_t)event->pid,
-			  event->task);
+			  event->process);
 }
 
 static void held_add(struct tally *tally, const struct trace_event *event,

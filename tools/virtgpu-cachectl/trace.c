@@ -124,6 +124,17 @@ static const char *task_name(struct tep_handle *tep, int pid)
 	return name && strcmp(name, "<...>") ? name : NULL;
 }
 
+/* That of its first thread, which other threads need not share */
+static const char *process_name(struct tep_handle *tep,
+				const struct trace_event *event)
+{
+	const char *name = NULL;
+
+	if (event->tgid && event->tgid <= INT_MAX)
+		name = task_name(tep, event->tgid);
+	return name ? name : task_name(tep, event->pid);
+}
+
 static void decode(struct reader *reader, struct tep_record *record,
 		   struct trace_event *event)
 {
@@ -187,7 +198,7 @@ static int on_record(struct tracecmd_input *input, struct tep_record *record,
 	event.lost = reader->lost;
 	reader->lost = false;
 	if (kind == TRACE_CREATE)
-		event.task = task_name(reader->tep, event.pid);
+		event.process = process_name(reader->tep, &event);
 	reader->ns = event.ns;
 	reader->n++;
 	reader->call(&event, reader->arg);

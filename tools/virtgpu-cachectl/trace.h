@@ -35,7 +35,7 @@ enum { KIND_BLOB, KIND_2D, KIND_3D, KIND_BUFFER };
  * @ns: when, on the trace's clock
  * @lost: events are missing before this one
  * @pid: the task
- * @task: its name, or NULL
+ * @process: what the task's process is called, or NULL; of a create only
  *
  * The others are as in the event's format, 0 where it has no such field.
  */
@@ -44,7 +44,7 @@ struct trace_event {
 	uint64_t ns;
 	bool lost;
 	int pid;
-	const char *task;
+	const char *process;
 	uint64_t owner;
 	uint64_t cgroup;
 	uint64_t size;
