@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -324,11 +325,18 @@ static bool is_from_outside(int signal)
 enum status trace_apart(command_fn *run, const struct options *opts, int argc,
 			char **argv)
 {
-	pid_t pid = fork();
+	pid_t parent = getpid(), pid;
 	int ended;
 
-	if (!pid)
+	/* Else there is nothing to wait for */
+	signal(SIGCHLD, SIG_DFL);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		if (getppid() != parent)
+			exit(FAILED);
 		exit(end_of_output(run(opts, argc, argv)));
+	}
 	if (pid < 0 || waitpid(pid, &ended, 0) < 0) {
 		complain("cannot start a process: %s", strerror(errno));
 		return FAILED;
