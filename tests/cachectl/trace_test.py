@@ -200,6 +200,16 @@ class ReportTest(Test):
         (row,) = self.tables("advise", trace)["advice"]
         self.assertIn("events were lost", row["note"])
 
+    def test_empty(self):
+        """a table that is empty is in JSON as such"""
+        trace = tracedat.Trace()
+        trace.event(0, "close", owner=1)
+        tables = self.tables("report", trace)
+        self.assertEqual(list(tables), ["summary", "processes", "buckets",
+                                        "ages", "latency", "held"])
+        for name in "processes", "buckets", "ages":
+            self.assertEqual(tables[name], [], name)
+
     def test_off(self):
         """creates while the cache was off are counted as such"""
         trace = tracedat.Trace()

@@ -8,20 +8,27 @@
 
 /*
  * libsmartcols prints each table as an object of its own, with its name as the
- * only key: what is between the outer braces is a part of ours.
+ * only key: what is between the outer braces is a part of ours.  Of an empty
+ * table some of its versions print nothing.
  */
 static void print_member(struct libscols_table *table, bool last)
 {
+	char *empty = format("\"%s\": []", scols_table_get_name(table));
 	char *text = table_end_text(table);
-	char *from = strchr(text, '{'), *to = strrchr(text, '}');
+	char *from = text ? strchr(text, '{') : NULL;
+	char *to = text ? strrchr(text, '}') : NULL;
 
 	if (from && to > from) {
-		while (to > from + 1 && to[-1] == '\n')
+		from += 1 + (from[1] == '\n');
+		while (to > from && to[-1] == '\n')
 			to--;
-		printf("%.*s%s\n", (int)(to - from - 1 - (from[1] == '\n')),
-		       from + 1 + (from[1] == '\n'), last ? "" : ",");
+		printf("%.*s", (int)(to - from), from);
+	} else {
+		printf("   %s", empty);
 	}
+	puts(last ? "" : ",");
 	free(text);
+	free(empty);
 }
 
 enum status sheets_end(const struct sheet *sheets, size_t n,
