@@ -50,13 +50,13 @@ class TextTest(cli.Test):
         return (set(re.findall(r"--[\w-]+", re.sub("  [^ -].*", "", options))),
                 re.findall(r"^  (\w+)", commands, re.M))
 
-    def complete(self, *words):
+    def complete(self, *words, **more):
         script = COMPLETE % (" ".join(self.command()), TOOL / "completion.bash")
         ran = subprocess.run(
             ["bash", "-c", script, "bash", "virtgpu-cachectl", *words],
-            check=True, capture_output=True, text=True)
+            check=True, capture_output=True, text=True, **more)
         self.assertEqual(ran.stderr, "")
-        return set(ran.stdout.split())
+        return set(filter(None, ran.stdout.splitlines()))
 
     def test_commands(self):
         """they name the same commands"""
@@ -108,6 +108,21 @@ class TextTest(cli.Test):
         self.assertEqual({word for word in self.complete("set", "")
                           if word.endswith("=")},
                          {f"{name}=" for name in tree.KNOBS})
+
+    def test_files(self):
+        """files are completed by name, whatever that is"""
+        folder = self.tree.path("files")
+        folder.mkdir()
+        names = {"a b.dat", "a$(touch bad).dat", "a`touch bad`.dat", "a.dat"}
+        for name in names:
+            (folder / name).touch()
+        for words in ((("report", "a"), ("advise", "a"),
+                       ("report", "--html", "a"), ("record", "-f", "a"),
+                       ("record", "--file", "a"))):
+            self.assertEqual(self.complete(*words, cwd=folder), names, words)
+        self.assertFalse((folder / "bad").exists())
+        self.assertEqual(self.complete("show", "a", cwd=folder), set())
+        self.assertIn("printf", self.complete("record", "prin"))
 
     def test_keys(self):
         """the man page has all keys that can be set"""

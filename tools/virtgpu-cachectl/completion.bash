@@ -28,23 +28,33 @@ _virtgpu_cachectl_words() { # COMMAND PREVIOUS
 	-d | --device) _virtgpu_cachectl_devices ;;
 	-o | --output) _virtgpu_cachectl_columns 1 ;;
 	--tier) echo resource pages purgeable ;;
-	-a | --all | --sysroot | =) ;;
-	-f | --file | --html) compgen -f ;;
+	-a | --all | -f | --file | --html | --sysroot | =) ;;
 	*)	_virtgpu_cachectl_options ${1:+"$1"}
 		case $1 in
 		'') _virtgpu_cachectl_commands ;;
 		show) _virtgpu_cachectl_devices ;;
 		get) _virtgpu_cachectl_columns 2 ;;
 		set) echo enabled= timeout_ms= max_bytes= ;;
-		record) compgen -c ;;
-		report | advise) compgen -f ;;
+		esac ;;
+	esac
+}
+
+# And whether it can be a file or a program.  Those are not ours to name: as words
+# of a list the shell would expand them, with all that may stand in them.
+_virtgpu_cachectl_names() { # COMMAND PREVIOUS WORD
+	case $2 in
+	-f | --file | --html) compgen -f -- "$3" ;;
+	-d | --device | -a | --all | --sysroot) ;;
+	*)	case $1 in
+		record) compgen -c -- "$3" ;;
+		report | advise) compgen -f -- "$3" ;;
 		esac ;;
 	esac
 }
 
 _virtgpu_cachectl() {
 	local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-	local command='' i before=''
+	local command='' i before='' names
 
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
@@ -66,6 +76,10 @@ _virtgpu_cachectl() {
 	mapfile -t COMPREPLY < <(compgen -P "$before" -W \
 		"$(_virtgpu_cachectl_words "$command" "$previous")" -- "$word")
 	[[ ${COMPREPLY[0]} != *= ]] || compopt -o nospace
+	mapfile -t names < <(_virtgpu_cachectl_names "$command" "$previous" \
+		"$word")
+	((${#names[@]} == 0)) || compopt -o filenames
+	COMPREPLY+=("${names[@]}")
 }
 
 complete -F _virtgpu_cachectl virtgpu-cachectl
