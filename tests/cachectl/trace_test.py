@@ -5,6 +5,8 @@ import json
 import os
 import random
 import re
+import resource
+import signal
 import subprocess
 import unittest
 from html.parser import HTMLParser
@@ -281,6 +283,37 @@ class PageTest(Test):
         path = self.save(churn())
         self.cachectl("report", "--html", "/dev/full", path, status=FAILED)
         self.cachectl("report", "--html", "/nowhere/page", path, status=FAILED)
+
+    @unittest.skipUnless("/plain/" in cli.CACHECTL[-1] and
+                         len(cli.CACHECTL) == 1, "checkers write files, too")
+    def test_half(self):
+        """of a page that has no room nothing is left but what was there"""
+        def little():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+        path, page = self.save(churn()), self.tree.path("page.html")
+        said = self.cachectl("report", "--html", str(page), path,
+                             status=FAILED, preexec_fn=little)
+        self.assertIn("page.html: cannot be written: File too large", said)
+        self.assertFalse(page.exists())
+        page.write_text("old", "ascii")
+        self.cachectl("report", "--html", str(page), path, status=FAILED,
+                      preexec_fn=little)
+        self.assertEqual(page.read_text("ascii"), "")
+
+    def test_again(self):
+        """a shorter page leaves nothing of a longer one"""
+        page = self.tree.path("page.html")
+        page.write_text("x" * 1000000, "ascii")
+        self.assertTrue(self.page(churn()).endswith("</html>\n"))
+
+    def test_refused(self):
+        """what can't be read costs no page that was there"""
+        page = self.tree.path("page.html")
+        page.write_text("old", "ascii")
+        self.cachectl("report", "--html", str(page), self.path, status=FAILED)
+        self.assertEqual(page.read_text("ascii"), "old")
 
     @cli.needs("chromium-headless-shell")
     def test_browser(self):

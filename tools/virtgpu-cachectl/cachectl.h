@@ -52,6 +52,8 @@ command_fn cmd_list, cmd_show, cmd_get, cmd_set, cmd_reset, cmd_purge, cmd_top,
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void advise(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 enum status status_of(int error);	/* an errno */
+/* Says what errno is about a file; a lack of the file is no lack of a device */
+enum status file_failed(const char *path);
 
 /* Memory; none left ends the program */
 void *checked(void *memory);

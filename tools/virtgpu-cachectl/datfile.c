@@ -169,20 +169,24 @@ static void put_pages(struct writer *writer, FILE *pages)
 		writer->error = EIO;
 }
 
-enum status datfile_write(FILE *file, const char *path, const char *tracing,
+enum status datfile_write(struct output *output, const char *tracing,
 			  const char *system, FILE *const *pages,
 			  unsigned int cpus)
 {
-	struct writer writer = { file, tracing, 0 };
+	struct writer writer = { output->file, tracing, 0 };
 
+	if (output_begin(output))
+		return FAILED;
 	put_head(&writer, system);
 	put_table(&writer, pages, cpus);
 	for (unsigned int cpu = 0; cpu < cpus; cpu++)
 		put_pages(&writer, pages[cpu]);
-	if (fflush(file) && !writer.error)
+	if (fflush(writer.file) && !writer.error)
 		writer.error = errno;
+	output->is_whole = !writer.error;
 	if (!writer.error)
 		return DONE;
-	complain("%s: cannot be written: %s", path, strerror(writer.error));
+	complain("%s: cannot be written: %s", output->path,
+		 strerror(writer.error));
 	return FAILED;
 }

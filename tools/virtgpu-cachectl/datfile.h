@@ -7,15 +7,13 @@
 #ifndef DATFILE_H
 #define DATFILE_H
 
-#include <stdio.h>
-
-#include "cachectl.h"
+#include "output.h"
 
 /*
- * Into FILE, of the events of SYSTEM in the folder TRACING; CPUS files have the
- * pages of each processor.  Complains, of PATH.
+ * Into OUTPUT, of the events of SYSTEM in the folder TRACING; CPUS files have the
+ * pages of each processor.
  */
-enum status datfile_write(FILE *file, const char *path, const char *tracing,
+enum status datfile_write(struct output *output, const char *tracing,
 			  const char *system, FILE *const *pages,
 			  unsigned int cpus);
 

@@ -53,6 +53,14 @@ enum status status_of(int error)
 	}
 }
 
+enum status file_failed(const char *path)
+{
+	int error = errno;
+
+	complain("%s: %s", path, strerror(error));
+	return status_of(error) == DENIED ? DENIED : FAILED;
+}
+
 void *checked(void *memory)
 {
 	if (memory)

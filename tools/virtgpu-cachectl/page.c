@@ -3,11 +3,11 @@
 
 #include "page.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
+
+#include "output.h"
 
 #define WIDTH 720
 #define HEIGHT 260
@@ -302,17 +302,9 @@ static void plot_misses(FILE *file, const struct tally *tally)
 	plot_end(&plot, NULL, 0, 0, "what kept the nearest from being a hit");
 }
 
-enum status page_write(const char *path, const char *name,
-		       const struct tally *tally, const struct sheet *sheets,
-		       size_t n)
+static void write_page(FILE *file, const char *name, const struct tally *tally,
+		       const struct sheet *sheets, size_t n)
 {
-	FILE *file = fopen(path, "w");
-	bool failed;
-
-	if (!file) {
-		complain("%s: %s", path, strerror(errno));
-		return status_of(errno) == DENIED ? DENIED : FAILED;
-	}
 	fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
 	      "<meta name=\"viewport\" content=\"width=device-width\">\n"
 	      "<link rel=\"icon\" href=\"data:,\">\n<title>", file);
@@ -329,10 +321,20 @@ enum status page_write(const char *path, const char *name,
 	for (size_t i = 1; i < n; i++)
 		html_sheet(file, &sheets[i]);
 	fputs("</html>\n", file);
-	failed = ferror(file);
-	failed |= fclose(file);
-	if (!failed)
-		return DONE;
-	complain("%s: cannot be written: %s", path, strerror(errno));
-	return FAILED;
+}
+
+enum status page_write(const char *path, const char *name,
+		       const struct tally *tally, const struct sheet *sheets,
+		       size_t n)
+{
+	struct output output;
+	enum status status = output_open(&output, path);
+
+	if (status)
+		return status;
+	if (!output_begin(&output)) {
+		write_page(output.file, name, tally, sheets, n);
+		output.is_whole = true;
+	}
+	return output_close(&output);
 }

@@ -223,11 +223,10 @@ static enum status watch(struct recording *recording, char **argv,
 	return FAILED;
 }
 
-/* The file is made first: what can't be written need not be recorded */
-static enum status record(struct recording *recording, FILE *file,
-			  const char *path, char **argv, struct timespec time)
+static enum status record(struct recording *recording, struct output *output,
+			  char **argv, struct timespec time)
 {
-	enum status status = begin(recording, path), written;
+	enum status status = begin(recording, output->path), written;
 
 	if (status)
 		return status;
@@ -235,8 +234,8 @@ static enum status record(struct recording *recording, FILE *file,
 	tracefs_trace_off(recording->instance);
 	tracefs_event_disable(recording->instance, TRACE_SYSTEM, NULL);
 	collect(recording, true);
-	written = datfile_write(file, path, tracefs_tracing_dir(),
-				TRACE_SYSTEM, recording->pages, recording->n);
+	written = datfile_write(output, tracefs_tracing_dir(), TRACE_SYSTEM,
+				recording->pages, recording->n);
 	return status ? status : written;
 }
 
@@ -264,25 +263,20 @@ static enum status check(const struct options *opts, int argc,
 
 enum status cmd_record(const struct options *opts, int argc, char **argv)
 {
-	const char *path = opts->file ? opts->file : default_path;
 	struct recording recording = { 0 };
 	struct timespec time = { 0, 0 };
-	enum status status;
-	FILE *file;
+	enum status status, closed;
+	struct output output;
 
 	status = check(opts, argc, &time);
 	if (status)
 		return status;
-	file = fopen(path, "w");
-	if (!file) {
-		complain("%s: %s", path, strerror(errno));
-		return status_of(errno) == DENIED ? DENIED : FAILED;
-	}
-	status = record(&recording, file, path, argv, time);
+	/* First of all: what can't be written need not be recorded */
+	status = output_open(&output, opts->file ? opts->file : default_path);
+	if (status)
+		return status;
+	status = record(&recording, &output, argv, time);
 	finish(&recording);
-	if (fclose(file) && !status) {
-		complain("%s: %s", path, strerror(errno));
-		status = FAILED;
-	}
-	return status;
+	closed = output_close(&output);
+	return status ? status : closed;
 }

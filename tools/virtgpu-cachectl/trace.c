@@ -248,10 +248,8 @@ static enum status open_file(const char *path, int *fd)
 	struct stat stat;
 
 	*fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (*fd < 0 || fstat(*fd, &stat)) {
-		complain("%s: %s", path, strerror(errno));
-		return status_of(errno) == DENIED ? DENIED : FAILED;
-	}
+	if (*fd < 0 || fstat(*fd, &stat))
+		return file_failed(path);
 	if (S_ISREG(stat.st_mode) && stat.st_size)
 		return DONE;
 	complain("%s: %s", path, S_ISREG(stat.st_mode) ? "is empty" :
