@@ -39,12 +39,14 @@ static const char default_path[] = "trace.dat";
  * @n: processors
  * @cpus: their buffers
  * @pages: what has been taken out of them
+ * @error: an errno, if something could not be
  */
 struct recording {
 	struct tracefs_instance *instance;
 	unsigned int n;
 	struct tracefs_cpu **cpus;
 	FILE **pages;
+	int error;
 };
 
 static volatile sig_atomic_t ended;
@@ -151,34 +153,61 @@ static void finish(struct recording *recording)
 	tracefs_instance_free(recording->instance);
 }
 
+/* What a buffer that has no more says is no error */
+static void check_taken(struct recording *recording, int taken)
+{
+	if (taken < 0 && errno != EAGAIN && errno != EINTR &&
+	    !recording->error)
+		recording->error = errno;
+}
+
 /* Takes full pages out of the buffers, or at the end also what is begun */
 static void collect(struct recording *recording, bool last)
 {
 	struct tracefs_cpu *cpu;
-	int fd;
+	int fd, taken;
 
 	for (unsigned int i = 0; i < recording->n; i++) {
 		cpu = recording->cpus[i];
 		fd = fileno(recording->pages[i]);
 		if (!cpu)
 			continue;
-		while (tracefs_cpu_write(cpu, fd, true) > 0)
+		while ((taken = tracefs_cpu_write(cpu, fd, true)) > 0)
 			;
-		while (last && tracefs_cpu_flush_write(cpu, fd) > 0)
+		check_taken(recording, taken);
+		while (last && (taken = tracefs_cpu_flush_write(cpu, fd)) > 0)
 			;
+		check_taken(recording, taken);
 	}
 }
 
 static pid_t run_command(char **argv)
 {
 	pid_t pid = fork();
+	int error;
 
 	if (pid)
 		return pid;
 	signal(SIGINT, SIG_DFL);
 	execvp(argv[0], argv);
-	complain("%s: %s", argv[0], strerror(errno));
-	_exit(errno == ENOENT ? 127 : 126);
+	error = errno;
+	complain("%s: %s", argv[0], strerror(error));
+	_exit(error == ENOENT ? 127 : 126);
+}
+
+/*
+ * From here on nothing ends us before the kernel's buffers are given back.  A
+ * command gets Ctrl-C itself, and may not end of it.
+ */
+static void catch_signals(bool has_command)
+{
+	signal(SIGINT, has_command ? SIG_IGN : end);
+	signal(SIGTERM, end);
+	/* nohup is to be respected */
+	if (signal(SIGHUP, end) == SIG_IGN)
+		signal(SIGHUP, SIG_IGN);
+	/* Else nobody tells how the command ended */
+	signal(SIGCHLD, SIG_DFL);
 }
 
 static bool is_later(const struct timespec *limit)
@@ -203,9 +232,6 @@ static enum status watch(struct recording *recording, char **argv,
 	limit.tv_sec += time.tv_sec + (limit.tv_nsec + time.tv_nsec) /
 			1000000000;
 	limit.tv_nsec = (limit.tv_nsec + time.tv_nsec) % 1000000000;
-	/* A command gets Ctrl-C itself, and may not end of it */
-	signal(SIGINT, *argv ? SIG_IGN : end);
-	signal(SIGTERM, end);
 	if (*argv)
 		pid = run_command(argv);
 	if (pid < 0)
@@ -234,6 +260,11 @@ static enum status record(struct recording *recording, struct output *output,
 	tracefs_trace_off(recording->instance);
 	tracefs_event_disable(recording->instance, TRACE_SYSTEM, NULL);
 	collect(recording, true);
+	if (recording->error) {
+		complain("a temporary file for what was recorded: %s",
+			 strerror(recording->error));
+		return FAILED;
+	}
 	written = datfile_write(output, tracefs_tracing_dir(), TRACE_SYSTEM,
 				recording->pages, recording->n);
 	return status ? status : written;
@@ -275,6 +306,7 @@ enum status cmd_record(const struct options *opts, int argc, char **argv)
 	status = output_open(&output, opts->file ? opts->file : default_path);
 	if (status)
 		return status;
+	catch_signals(argc);
 	status = record(&recording, &output, argv, time);
 	finish(&recording);
 	closed = output_close(&output);
