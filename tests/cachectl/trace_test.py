@@ -464,6 +464,32 @@ class AdviseTest(Test):
         self.assertEqual({row["resource"]
                           for row in self.sweep(trace).values()}, {0})
 
+    def test_purge_late(self):
+        """it is taken, though its free was traced after it was timed"""
+        trace = tracedat.Trace()
+        trace.free(0.05, res_id=1)
+        trace.event(2, "purge", res_id=1, tier=1, reason=3, age_us=2000)
+        trace.create(3)
+        self.assertEqual(self.check(trace)["resource"], (0, 0))
+
+    def test_refused(self):
+        """what the host refused goes alone"""
+        trace = tracedat.Trace()
+        trace.free(0, res_id=1)
+        trace.free(1, res_id=2)
+        trace.event(2, "purge", res_id=2, tier=1, reason=6, age_us=1000)
+        trace.create(3)
+        trace.create(4)
+        self.assertEqual(self.check(trace)["resource"], (0, 1))
+
+    def test_lowered(self):
+        """what a lower limit has no room for is dropped when it is lowered"""
+        trace = tracedat.Trace()
+        trace.free(0, res_id=1)
+        trace.create(1, max_bytes=65535)
+        trace.create(2)
+        self.assertEqual(self.check(trace)["resource"], (0, 0))
+
     def test_rejected(self):
         """what was not kept is not kept in the model"""
         trace = tracedat.Trace()

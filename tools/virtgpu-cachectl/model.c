@@ -32,6 +32,9 @@
 /* What expires so soon after another did so with it */
 #define BURST_NS (5 * NS_PER_MS)
 
+/* The driver takes the time of a free this much, at most, before it is traced */
+#define TRACED_LATE_NS NS_PER_MS
+
 /* More is no knob, and could not be added up */
 #define TIMEOUT_MAX_MS 86400000ull
 #define LIMIT_MAX (1ull << 60)
@@ -294,7 +297,8 @@ static struct bo *find_resource(struct model *model,
 	LIST_FOREACH(bo, key_chain(model, TIER_RESOURCE, want->owner,
 				   want->bucket), by_key)
 		if (bo->place == TIER_RESOURCE && bo->owner == want->owner &&
-		    bo->cgroup == want->cgroup && serves(bo, want))
+		    bo->cgroup == want->cgroup &&
+		    bo->bucket == want->bucket && serves(bo, want))
 			return bo;
 	return NULL;
 }
@@ -398,16 +402,19 @@ static void on_put(struct model *model, const struct trace_event *event)
 	arrive(model, bo, event->ns);
 }
 
-/* What was taken for a reason from outside, all that is as old went with */
+/*
+ * What was taken for a reason from outside, all that is as old went with, but with
+ * what the host refused
+ */
 static void on_purge(struct model *model, const struct trace_event *event)
 {
-	uint64_t freed = event->ns - event->age_us * 1000;
+	uint64_t freed = event->ns - event->age_us * 1000 + TRACED_LATE_NS;
 	struct bo *bo = bo_find(model, event->res_id), *next;
 	uint64_t cgroup = bo ? bo->cgroup : 0;
 	bool any = !bo;
 
-	if (event->tier == TIER_NONE) {
-		if (bo && bo->place == TIER_NONE)
+	if (event->tier == TIER_NONE || event->reason == PURGE_REFUSED) {
+		if (bo && bo->place == event->tier)
 			bo_drop(model, bo, event->ns);
 		return;
 	}
@@ -451,8 +458,10 @@ static void follow_knobs(struct model *model, const struct trace_event *event)
 	if (!timeout_ns)
 		return;
 	model->recorded_ns = timeout_ns;
-	if (!model->limit_fixed)
+	if (!model->limit_fixed) {
 		model->limit = at_most(event->max_bytes, LIMIT_MAX);
+		make_room(model, 0, event->ns);
+	}
 	if (model->timeout_fixed || model->timeout_ns == timeout_ns)
 		return;
 	model->timeout_ns = timeout_ns;
@@ -494,7 +503,7 @@ struct model *model_new(uint64_t timeout_ms, uint64_t max_bytes)
 	model->timeout_fixed = timeout_ms != MODEL_AS_RECORDED;
 	model->limit_fixed = max_bytes != MODEL_AS_RECORDED;
 	model->timeout_ns = model->timeout_fixed ? timeout_ms * NS_PER_MS : 0;
-	model->limit = model->limit_fixed ? max_bytes : 0;
+	model->limit = model->limit_fixed ? at_most(max_bytes, LIMIT_MAX) : 0;
 	model->due = NEVER;
 	model->late = model->timeout_fixed ? LATE : LATE_MAX;
 	for (unsigned int place = 0; place < TIERS; place++)
