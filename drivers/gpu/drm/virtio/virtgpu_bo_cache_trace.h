@@ -6,7 +6,9 @@
 #if !defined(VIRTGPU_BO_CACHE_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
 #define VIRTGPU_BO_CACHE_TRACE_H
 
+#include <linux/math64.h>
 #include <linux/sched.h>
+#include <linux/time64.h>
 #include <linux/tracepoint.h>
 
 #include "virtgpu_bo_cache.h"
@@ -146,7 +148,7 @@ DECLARE_EVENT_CLASS(bo_cache_entry,
 				   __entry->dev = cache->dev;
 				   __entry->res_id = bo->res_id;
 				   __entry->age_ms =
-					ktime_ms_delta(ktime_get(), bo->freed);
+					div_u64(__entry->age_us, USEC_PER_MSEC);
 				   __entry->bucket = bo->bucket;
 				   __entry->tier = tier;
 				   __entry->reason = reason;
