@@ -57,6 +57,7 @@ PACKAGING_SUITE = "bookworm"
 ROOTS = {**SUITES, PACKAGING: """
     build-essential debhelper dh-dkms lintian fakeroot pkg-config
     libsmartcols-dev libncurses-dev libegl-dev mandoc
+    libtracecmd-dev libtracefs-dev libtraceevent-dev
     git perl codespell python3-sphinx python3-yaml graphviz
 """.split()}
 
