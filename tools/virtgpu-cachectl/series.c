@@ -25,7 +25,6 @@ void series_set(struct series *series, uint64_t ns, uint64_t value)
 
 	if (!series->width) {
 		series->start = ns;
-		series->changed = ns;
 		series->width = WIDTH_MIN;
 	}
 	while ((ns - series->start) / series->width >= SERIES_MAX)
@@ -35,8 +34,6 @@ void series_set(struct series *series, uint64_t ns, uint64_t value)
 		series->most[series->n++] = series->now;
 	if (series->most[i] < value)
 		series->most[i] = value;
-	series->area += (double)series->now * (ns - series->changed);
-	series->changed = ns;
 	series->now = value;
 }
 

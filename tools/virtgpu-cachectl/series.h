@@ -15,8 +15,6 @@
  * @n: intervals there are
  * @most: in each
  * @now: what it is after the last change
- * @changed: when that was
- * @area: quantity times nanoseconds until then
  */
 struct series {
 	uint64_t start;
@@ -24,8 +22,6 @@ struct series {
 	size_t n;
 	uint64_t most[SERIES_MAX];
 	uint64_t now;
-	uint64_t changed;
-	double area;
 };
 
 /* At NS, not before the last time, it becomes VALUE */
