@@ -88,7 +88,8 @@ enum virtgpu_bo_evict {
  * @VIRTGPU_BO_REJECT_CUSTOM: its bind is CUSTOM: the host copies it at attach and detach
  * @VIRTGPU_BO_REJECT_BLOB: it is a blob resource
  * @VIRTGPU_BO_REJECT_BUSY: a fence on it has not signalled
- * @VIRTGPU_BO_REJECT_OWNER: the file that made it is closed, or it had no handle
+ * @VIRTGPU_BO_REJECT_OWNER: the file that made it is closed, or another one closed
+ *                           its last handle, or the cache was off then
  * @VIRTGPU_BO_REJECT_REFUSED: the host refused to create it, or to let go of it
  * @VIRTGPU_BO_REJECT_DISABLED: the cache is off
  * @VIRTGPU_BO_REJECT_SIZE: larger than the limit or the bucket table
