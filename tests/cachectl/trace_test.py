@@ -315,11 +315,8 @@ class PageTest(Test):
         self.cachectl("report", "--html", str(page), self.path, status=FAILED)
         self.assertEqual(page.read_text("ascii"), "old")
 
-    @cli.needs("chromium-headless-shell")
-    def test_browser(self):
-        """a browser draws it, requests nothing and has no error"""
-        self.page(churn())
-        path = self.tree.path("page.html")
+    def browse(self, path):
+        """What a browser makes of it, says about it, and requests."""
         net = self.tree.path("net.json")
         ran = subprocess.run(
             ["chromium-headless-shell", "--no-sandbox", "--disable-gpu",
@@ -328,11 +325,28 @@ class PageTest(Test):
              f"--user-data-dir={self.tree.path('chromium')}",
              f"--log-net-log={net}", "--dump-dom", f"file://{path}"],
             check=True, capture_output=True, text=True, timeout=120)
-        self.assertIn("</svg>", ran.stdout)
-        self.assertNotIn("CONSOLE", ran.stderr)
         asked = set(re.findall(r'"url":"(\w+:[^"]*)"', net.read_text("utf-8")))
-        self.assertEqual({url for url in asked
-                          if not url.startswith(("file:", "data:"))}, set())
+        return ran.stdout, ran.stderr, {
+            url for url in asked if not url.startswith(("file:", "data:"))}
+
+    @cli.needs("chromium-headless-shell")
+    def test_browser(self):
+        """a browser draws it, requests nothing and has no error"""
+        self.page(churn())
+        drawn, said, asked = self.browse(self.tree.path("page.html"))
+        self.assertIn("</svg>", drawn)
+        self.assertNotIn("CONSOLE", said)
+        self.assertEqual(asked, set())
+
+    @cli.needs("chromium-headless-shell")
+    def test_browser_tells(self):
+        """it would have told of a request, and of an error"""
+        path = self.tree.path("other.html")
+        path.write_text('<img src="http://127.0.0.1:9/x.png">'
+                        "<script>nothing.here()</script>", "ascii")
+        _, said, asked = self.browse(path)
+        self.assertIn("CONSOLE", said)
+        self.assertEqual(asked, {"http://127.0.0.1:9/x.png"})
 
 
 class AdviseTest(Test):
