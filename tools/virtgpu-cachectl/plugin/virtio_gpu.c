@@ -98,7 +98,8 @@ static const struct word binds[] = {
 	{ 1 << 11, "stream_output" }, { 1 << 14, "shader_buffer" },
 	{ 1 << 15, "query_buffer" }, { 1 << 16, "cursor" },
 	{ 1 << 17, "custom" }, { 1 << 18, "scanout" }, { 1 << 19, "staging" },
-	{ 1 << 20, "shared" }, { 1 << 22, "linear" },
+	{ 1 << 20, "shared" }, { 1 << 21, "prefer_emulated_bgra" },
+	{ 1 << 22, "linear" },
 	{ 0, NULL }
 };
 
