@@ -538,9 +538,12 @@ class FileTest(Test):
             self.assertIn(what, said)
 
     def test_none(self):
-        """a file that isn't there, or is a folder"""
+        """a file that isn't there, or is a folder, or a pipe"""
         self.cachectl("report", self.path, status=FAILED)
-        self.cachectl("report", "/proc", status=FAILED)
+        os.mkfifo(self.path)
+        for path in "/proc", self.path:
+            said = self.cachectl("report", path, status=FAILED)
+            self.assertIn("is no file", said)
 
     def test_empty(self):
         """an empty file"""

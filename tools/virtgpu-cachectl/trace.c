@@ -247,7 +247,8 @@ static enum status open_file(const char *path, int *fd)
 {
 	struct stat stat;
 
-	*fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* A pipe is not waited for: it is no file either */
+	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (*fd < 0 || fstat(*fd, &stat))
 		return file_failed(path);
 	if (S_ISREG(stat.st_mode) && stat.st_size)
