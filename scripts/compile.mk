@@ -3,7 +3,8 @@
 # Compiles the driver of TREE, as it is, for kernel KVER.  DKMS uses this too, and
 # has a tree for each series of kernels.
 
-series := $(word 1,$(subst ., ,$(KVER))).$(word 2,$(subst ., ,$(KVER)))
+# 6.12 of 6.12.117+deb13-amd64, 7.2 of 7.2-rc1-amd64
+series := $(shell echo '$(KVER)' | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
 TREE ?= $(CURDIR)/$(series)
 headers := /lib/modules/$(KVER)/build
 

@@ -75,10 +75,15 @@ static inline void shrinker_free(struct shrinker *shrinker)
 	kfree(to_virtgpu_shrinker(shrinker));
 }
 
+/* If it fails the shrinker is gone. */
 static inline int virtgpu_shrinker_register(struct shrinker *shrinker)
 {
-	return register_shrinker(shrinker, "%s",
-				 to_virtgpu_shrinker(shrinker)->name);
+	struct virtgpu_shrinker *ours = to_virtgpu_shrinker(shrinker);
+	int ret = register_shrinker(shrinker, "%s", ours->name);
+
+	if (ret)
+		kfree(ours);
+	return ret;
 }
 #endif
 
