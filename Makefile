@@ -13,12 +13,8 @@ make tools          build virtgpu-cachectl and the plugin for traces here, into
 make install        install it below $$(DESTDIR)$$(PREFIX); PREFIX is /usr/local
 make screenshot     make the pictures in Documentation again, in guests
 make demo           show what the cache does, in a guest
-make test           run all tests
-make check          run the most telling tests
-make series KERNEL=X.Y   write the patches for kernel 7.2, 6.12 or 6.1 into
-                    build/series/X.Y, for "git am"
-make deb            make Debian packages, in build/packages
-make docs           make HTML of Documentation, in build/docs/html
+make test           run the tests (an hour)
+make check          run the most telling tests (five minutes)
 make igt            run the IGT tests, ours and upstream's, of all suites, on
                     the stock driver and on ours
 make soak           run those that take hours

@@ -125,6 +125,25 @@ static void what_is_not_dropped_keeps_its_content(void **state)
 	assert_counters_add_up();
 }
 
+/* Catches: what is remembered of a BO's last life */
+static void a_recycled_bo_is_not_needed_either(void **state)
+{
+	int fd = card_open();
+	struct bo bo;
+
+	(void)state;
+	need_madvise();
+	for (int i = 0; i < 2; i++) {
+		bo = bo_dumb(fd, 64, 64);
+		bo_wait(&bo);
+		assert_int_equal(madvise_bo(&bo, DONTNEED), 1);
+		assert_int_equal(madvise_bo(&bo, WILLNEED), 1);
+		bo_close(&bo);
+		wait_until(held_bos() > 0);
+	}
+	close(fd);
+}
+
 /* What takes those 200 BOs */
 enum { CLOCK, DROP_CACHES, PURGE };
 
@@ -819,6 +838,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(the_parameter_is_the_timeout),
 		test(what_is_not_dropped_keeps_its_content),
+		test(a_recycled_bo_is_not_needed_either),
 		test(gone_when_their_time_is_up),
 		test(gone_while_the_client_sleeps),
 		test(gone_by_drop_caches),

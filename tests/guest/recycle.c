@@ -277,6 +277,33 @@ static void a_new_dumb_buffer_is_zero(void **state)
 	close(fd);
 }
 
+/*
+ * Who makes only dumb buffers has no context on the host, so there is nothing to
+ * withhold.  Catches: taking what was not withheld for a sign that others know it
+ */
+static void a_dumb_buffer_comes_back_each_time(void **state)
+{
+	int fd = card_open();
+	struct bo bo;
+	uint32_t res;
+
+	(void)state;
+	need_virgl();
+	need_cache();
+	knob_write("timeout_ms", 60000);
+	bo = bo_dumb(fd, 256, 256);
+	res = bo.res;
+	for (int i = 0; i < 4; i++) {
+		bo_wait(&bo);
+		bo_close(&bo);
+		wait_until(held_bos() > 0);
+		bo = bo_dumb(fd, 256, 256);
+		assert_int_equal(bo.res, res);
+	}
+	bo_close(&bo);
+	close(fd);
+}
+
 /* Catches: the right to map that outlives the handle */
 static void a_closed_bo_cannot_be_mapped(void **state)
 {
@@ -670,6 +697,7 @@ int main(void)
 		test(a_new_bo_is_idle),
 		test(a_new_bo_is_zero),
 		test(a_new_dumb_buffer_is_zero),
+		test(a_dumb_buffer_comes_back_each_time),
 		test(a_closed_bo_cannot_be_mapped),
 		test(a_mapping_outlives_the_handle),
 		test(exported_is_not_recycled),

@@ -362,7 +362,7 @@ bool virtio_gpu_recycle_close(struct drm_gem_object *obj, struct drm_file *file)
 	if (READ_ONCE(obj->name))
 		state->shared = true;
 	own = state->entry.owner && state->entry.owner == vfpriv->bo_owner;
-	state->lone = active && own && !state->shared && !state->detached;
+	state->lone = active && own && !state->shared;
 	/* A file may have no context, and then it was never attached. */
 	state->withheld = state->lone && state->attached;
 	stays = state->withheld || !virtio_gpu_madvise_needed(bo);
@@ -560,6 +560,7 @@ virtio_gpu_recycle_reuse(struct virtio_gpu_device *vgdev,
 	 * attached to the owner's context, virtio_gpu_recycle_open() will tell.
 	 */
 	bo->recycle.opened = false;
+	bo->recycle.detached = false;
 	virtio_gpu_recycle_mark_zero(bo);
 	kref_init(&bo->base.base.refcount);
 	*bo_ptr = bo;

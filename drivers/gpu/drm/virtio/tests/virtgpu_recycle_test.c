@@ -345,19 +345,6 @@ static void unowned_is_detached(struct kunit *test)
 	expect_resource(test, VIRTGPU_BO_REJECT_OWNER);
 }
 
-/* The host would not know it in its owner's context. */
-static void nothing_detached(struct kunit *test)
-{
-	struct judged *judged = test->priv;
-	struct virtgpu_bo_cache *cache = &judged->vgdev->recycle.cache;
-
-	virtgpu_bo_cache_set_enabled(cache, false);
-	KUNIT_EXPECT_FALSE(test, stays_attached(test, judged->owner));
-	virtgpu_bo_cache_set_enabled(cache, true);
-	KUNIT_EXPECT_FALSE(test, stays_attached(test, judged->owner));
-	expect_resource(test, VIRTGPU_BO_REJECT_OWNER);
-}
-
 /* It may be dropped at any moment, and the host must not be asked after that. */
 static void unneeded_is_not_detached(struct kunit *test)
 {
@@ -435,7 +422,6 @@ static struct kunit_case recycle_cases[] = {
 	KUNIT_CASE(owned_stays_attached),
 	KUNIT_CASE(shared_is_detached),
 	KUNIT_CASE(unowned_is_detached),
-	KUNIT_CASE(nothing_detached),
 	KUNIT_CASE(unneeded_is_not_detached),
 	KUNIT_CASE(what_is_detached_is_needed),
 	{}
