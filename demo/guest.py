@@ -27,6 +27,10 @@ SETTLE = 0.5            # after each program: the host's last answers
 EMPTY_TIMEOUT = 20
 PROGRAM_TIMEOUT = 120
 
+# From one program's end to where the next creates its BOs takes a moment, or a
+# second and more on an emulated processor, as if the user came back late.
+EMULATED_TIMEOUT_MS = 3000
+
 # RESOURCE_CREATE, RESOURCE_CREATE_BLOB and MODE_CREATE_DUMB. drm_ioctl() is
 # probed rather than the driver, whose functions are static and may move.
 CREATES = " || ".join("cmd == " + nr
@@ -57,6 +61,10 @@ class Cache:
     def enable(self, on):
         if self.path:
             write(self.path + "/enabled", "1" if on else "0")
+
+    def keep_longer(self):
+        if self.path:
+            write(self.path + "/timeout_ms", str(EMULATED_TIMEOUT_MS))
 
     def knob(self, name):
         return int(read(f"{self.path}/{name}")) if self.path else None
@@ -242,7 +250,11 @@ def main():
         sys.exit("no /sys/bus/virtio/drivers/virtio_gpu/virtio*/bo_cache: "
                  "the loaded virtio-gpu has no BO cache")
     Log.file = open(args.out + "/programs.log", "w")
+    kvm = "kvm-clock" in read("/sys/devices/system/clocksource/clocksource0/"
+                              "available_clocksource")
     cache.enable(False)
+    if not kvm:
+        cache.keep_longer()
     print("  warming up", flush=True)
     for program, _ in PROGRAMS:     # reads files, fills Mesa's shader cache ...
         program()
@@ -252,8 +264,7 @@ def main():
     sampler.stop(args.out + "/samples.csv")
     trace.stop(args.out + "/trace.txt")
     result = {"kernel": os.uname().release,
-              "kvm": "kvm-clock" in read("/sys/devices/system/clocksource/"
-                                         "clocksource0/available_clocksource"),
+              "kvm": kvm,
               "cache": bool(cache.path),
               "timeout_ms": cache.knob("timeout_ms"),
               "max_bytes": cache.knob("max_bytes"),

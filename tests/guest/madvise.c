@@ -128,7 +128,7 @@ static void what_is_not_dropped_keeps_its_content(void **state)
 /* Catches: what is remembered of a BO's last life */
 static void a_recycled_bo_is_not_needed_either(void **state)
 {
-	int fd = card_open();
+	int fd = card_open_bare();
 	struct bo bo;
 
 	(void)state;

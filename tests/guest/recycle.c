@@ -283,7 +283,7 @@ static void a_new_dumb_buffer_is_zero(void **state)
  */
 static void a_dumb_buffer_comes_back_each_time(void **state)
 {
-	int fd = card_open();
+	int fd = card_open_bare();
 	struct bo bo;
 	uint32_t res;
 

@@ -126,6 +126,14 @@ int card_open(void)
 	return with_context(open_node("card", 0));
 }
 
+int card_open_bare(void)
+{
+	int fd = open_node("card", 0);
+
+	must(fd >= 0);
+	return fd;
+}
+
 static bool device_has(uint64_t param)
 {
 	int fd = open_node("renderD", 128);

@@ -49,6 +49,7 @@ int by_value(const void *a, const void *b);	/* qsort() of uint64_t */
 /* A DRM file: render node, card node, and what the device can do */
 int render_open(void);
 int card_open(void);
+int card_open_bare(void);			/* without a context on the host */
 bool has_virgl(void);
 bool has_blob(void);
 void need_virgl(void);				/* or the test is skipped */

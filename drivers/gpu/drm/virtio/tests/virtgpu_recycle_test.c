@@ -387,21 +387,36 @@ static int do_without(struct kunit *test)
 	return ret;
 }
 
-/* Else the host could be told to detach what it has been told to drop. */
-static void what_is_detached_is_needed(struct kunit *test)
+static void expect_needed_if(struct kunit *test, bool *flag)
 {
 	struct judged *judged = test->priv;
 	struct virtgpu_bo_cache *cache = &judged->vgdev->recycle.cache;
 	struct virtio_gpu_recycle_bo *state = &judged->bo->recycle;
 
 	virtgpu_bo_cache_set_timeout(cache, VIRTGPU_BO_TIMEOUT_MAX_MS);
-	state->detached = true;
+	*flag = true;
 	KUNIT_EXPECT_EQ(test, -EINVAL, do_without(test));
 	KUNIT_EXPECT_EQ(test, VIRTIO_GPU_NEED_YES, state->need);
-	state->detached = false;
+	*flag = false;
 	KUNIT_EXPECT_EQ(test, 0, do_without(test));
 	KUNIT_EXPECT_EQ(test, VIRTIO_GPU_NEED_NO, state->need);
 	virtgpu_bo_cache_leave(cache, &state->entry);
+}
+
+/* Also while it is being exported, before DRM knows of the dma-buf. */
+static void what_is_shared_is_needed(struct kunit *test)
+{
+	struct judged *judged = test->priv;
+
+	expect_needed_if(test, &judged->bo->recycle.shared);
+}
+
+/* Else the host could be told to detach what it has been told to drop. */
+static void what_is_detached_is_needed(struct kunit *test)
+{
+	struct judged *judged = test->priv;
+
+	expect_needed_if(test, &judged->bo->recycle.detached);
 }
 
 static struct kunit_case recycle_cases[] = {
@@ -423,6 +438,7 @@ static struct kunit_case recycle_cases[] = {
 	KUNIT_CASE(shared_is_detached),
 	KUNIT_CASE(unowned_is_detached),
 	KUNIT_CASE(unneeded_is_not_detached),
+	KUNIT_CASE(what_is_shared_is_needed),
 	KUNIT_CASE(what_is_detached_is_needed),
 	{}
 };
