@@ -53,8 +53,7 @@ static volatile sig_atomic_t ended;
 
 static void end(int signal)
 {
-	(void)signal;
-	ended = 1;
+	ended = signal;
 }
 
 static enum status failed(const char *what)
@@ -219,7 +218,10 @@ static bool is_later(const struct timespec *limit)
 	       now.tv_nsec >= limit->tv_nsec;
 }
 
-/* Until the command ends, or there is none and TIME is up, or Ctrl-C */
+/*
+ * Until the command ends, or there is none and TIME is up, or Ctrl-C.  What would
+ * end us is for the command.
+ */
 static enum status watch(struct recording *recording, char **argv,
 			 struct timespec time)
 {
@@ -236,8 +238,12 @@ static enum status watch(struct recording *recording, char **argv,
 		pid = run_command(argv);
 	if (pid < 0)
 		return failed("a process for the command");
-	while (!ended && (pid ? !waitpid(pid, &how, WNOHANG) :
-			  !is_later(&limit))) {
+	while (pid ? !waitpid(pid, &how, WNOHANG) :
+		     !ended && !is_later(&limit)) {
+		if (pid && ended) {
+			kill(pid, ended);
+			ended = 0;
+		}
 		collect(recording, false);
 		nanosleep(&period, NULL);
 	}
