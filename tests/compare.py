@@ -199,8 +199,8 @@ class Glmark(Compared):
         yield FAIL if new else PASS, "no new error in the kernel's log", new
         for test, before in stock.items():
             now = ours.get(test, "did not run")
-            yield (PASS if now == before else FAIL, f"{test}: {before}",
-                   [f"ours: {now}"])
+            yield (PASS if now == before else FAIL, f"{test} as on stock",
+                   [f"stock: {before}", f"ours: {now}"])
         if "Success" not in stock.values():
             yield FAIL, "no scene passed on the stock driver", ()
 
