@@ -27,7 +27,6 @@ static void kmscube_runs_share_pages(void **state)
 	(void)state;
 	need_virgl();
 	need_cache();
-	knob_write("timeout_ms", 10000);	/* emulation is slow */
 	kmscube();
 	pages = stat_of("hits_pages");
 	resources = stat_of("hits_resource");
@@ -61,7 +60,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(kmscube_runs),
-		test(kmscube_runs_share_pages),
+		test_lasting(kmscube_runs_share_pages),
 	};
 
 	return run(tests);

@@ -151,7 +151,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(not_enabled_is_stock),
 		test(no_timeout_is_stock),
-		test(on_differs),
+		test_lasting(on_differs),
 	};
 
 	return run(tests);

@@ -37,7 +37,6 @@ static void a_cycle_sends_no_command(void **state)
 	(void)state;
 	need_virgl();
 	need_cache();
-	knob_write("timeout_ms", 60000);
 	knob_write("enabled", 0);
 	c = commands_of_cycles(fd, shape, CYCLES);
 	assert_int_equal(c.all, 5 * CYCLES);
@@ -55,9 +54,6 @@ static bool recycles(int fd, shape_t a, shape_t b)
 	uint32_t res = bo.res;
 	bool same;
 
-	/* A slow machine must not take longer */
-	if (has_cache())
-		knob_write("timeout_ms", 60000);
 	bo_wait(&bo);
 	bo_close(&bo);
 	/* The last of its commands may still hold it */
@@ -290,7 +286,6 @@ static void a_dumb_buffer_comes_back_each_time(void **state)
 	(void)state;
 	need_virgl();
 	need_cache();
-	knob_write("timeout_ms", 60000);
 	bo = bo_dumb(fd, 256, 256);
 	res = bo.res;
 	for (int i = 0; i < 4; i++) {
@@ -688,29 +683,29 @@ static void a_recycled_bo_works(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(a_cycle_sends_no_command),
-		test(same_shape_comes_back),
-		test(other_shape_never_comes_back),
-		test(other_buffer_never_comes_back),
-		test(recycled_buffer_fits),
-		test(texture_size_is_exact),
-		test(a_new_bo_is_idle),
-		test(a_new_bo_is_zero),
-		test(a_new_dumb_buffer_is_zero),
-		test(a_dumb_buffer_comes_back_each_time),
-		test(a_closed_bo_cannot_be_mapped),
-		test(a_mapping_outlives_the_handle),
-		test(exported_is_not_recycled),
-		test(imported_is_not_recycled),
-		test(flinked_is_not_recycled),
-		test(custom_is_not_recycled),
-		test(blob_is_not_recycled),
-		test(refused_is_not_recycled),
-		test(a_resource_stays_with_its_file),
-		test(pages_go_to_anyone),
-		test(dumb_pages_are_reused),
-		test(blob_pages_are_reused),
-		test(a_recycled_bo_works),
+		test_lasting(a_cycle_sends_no_command),
+		test_lasting(same_shape_comes_back),
+		test_lasting(other_shape_never_comes_back),
+		test_lasting(other_buffer_never_comes_back),
+		test_lasting(recycled_buffer_fits),
+		test_lasting(texture_size_is_exact),
+		test_lasting(a_new_bo_is_idle),
+		test_lasting(a_new_bo_is_zero),
+		test_lasting(a_new_dumb_buffer_is_zero),
+		test_lasting(a_dumb_buffer_comes_back_each_time),
+		test_lasting(a_closed_bo_cannot_be_mapped),
+		test_lasting(a_mapping_outlives_the_handle),
+		test_lasting(exported_is_not_recycled),
+		test_lasting(imported_is_not_recycled),
+		test_lasting(flinked_is_not_recycled),
+		test_lasting(custom_is_not_recycled),
+		test_lasting(blob_is_not_recycled),
+		test_lasting(refused_is_not_recycled),
+		test_lasting(a_resource_stays_with_its_file),
+		test_lasting(pages_go_to_anyone),
+		test_lasting(dumb_pages_are_reused),
+		test_lasting(blob_pages_are_reused),
+		test_lasting(a_recycled_bo_works),
 	};
 
 	return run(tests);

@@ -793,6 +793,14 @@ int fresh_cache(void **state)
 	return 0;
 }
 
+int lasting_cache(void **state)
+{
+	fresh_cache(state);
+	if (has_cache())
+		knob_write("timeout_ms", 60000);
+	return 0;
+}
+
 /* In the run that keeps the cache off nothing ever entered it */
 int cache_stays_empty(void **state)
 {

@@ -139,6 +139,7 @@ bool client_gone(struct client *c);		/* killed, and now ended */
  * plain tests run without it; need_cache() skips those that are about it.
  */
 int fresh_cache(void **state);
+int lasting_cache(void **state);		/* the same, and they stay */
 int cache_stays_empty(void **state);		/* group teardown */
 bool has_cache(void);
 void need_cache(void);
@@ -154,6 +155,8 @@ void wait_for_rest(void);			/* nothing on its way */
 void assert_counters_add_up(void);
 
 #define test(f) cmocka_unit_test_setup(f, fresh_cache)
+/* With entries that stay for a minute, as a machine may be slow */
+#define test_lasting(f) cmocka_unit_test_setup(f, lasting_cache)
 /* In a memory cgroup of its own, where nothing has backed off yet */
 #define test_in_group(f) cmocka_unit_test_setup_teardown(f, fresh_group, \
 							 leave_group)
