@@ -56,7 +56,8 @@ static void it_has_another_size(void **state)
 	sleep_ms(300);
 	assert_miss(fd, SIZE + PAGE, OTHER_SIZE);
 	assert_int_equal(event_field("tier"), PAGES);
-	assert_in_range(event_field("age_ms"), 300, HANG_MS);
+	assert_true(event_field("age_ms") >= 300 &&
+		    event_field("age_ms") <= HANG_MS);
 	close(fd);
 }
 
@@ -177,7 +178,8 @@ static void hits_have_an_age(void **state)
 	bo = bo_plain(fd, SIZE);
 	assert_int_equal(events_stop(), 1);
 	assert_int_equal(event_field("tier"), PAGES);
-	assert_in_range(event_field("age_ms"), 300, HANG_MS);
+	assert_true(event_field("age_ms") >= 300 &&
+		    event_field("age_ms") <= HANG_MS);
 	assert_int_equal(event_field("age_ms"), event_field("age_us") / 1000);
 	bo_close(&bo);
 	close(fd);
@@ -198,7 +200,8 @@ static void creates_say_what_they_got(void **state)
 	assert_int_equal(event_field("tier"), 0);
 	assert_int_equal(event_field("size"), SIZE);
 	assert_int_equal(event_field("res_id"), bo.res);
-	assert_in_range(event_field("took_us"), 1, HANG_MS * 1000);
+	assert_true(event_field("took_us") > 0 &&
+		    event_field("took_us") <= HANG_MS * 1000);
 	bo_close(&bo);
 	wait_for_rest();
 	events_start("bo_cache_created");
@@ -271,11 +274,12 @@ static void closing_is_traced(void **state)
 	int fd = card_open();
 
 	(void)state;
+	need_virgl();			/* else files own nothing */
 	need_cache();
 	events_start("bo_cache_close");
 	close(fd);
 	assert_int_equal(events_stop(), 1);
-	assert_in_range(event_field("owner"), 1, INT64_MAX);
+	assert_true(event_field("owner") > 0);
 }
 
 int main(void)
