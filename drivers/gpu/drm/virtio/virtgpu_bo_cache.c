@@ -194,18 +194,45 @@ static u32 virtgpu_bo_cache_keep_ms(struct virtgpu_bo_cache *cache)
 }
 
 /*
- * Arm for the oldest entry, and a little later than it needs, so that one run
+ * Arm for what was freed @then, and a little later than it needs, so that one run
  * serves all that were freed in a burst.
  */
+static void virtgpu_bo_cache_arm_for(struct virtgpu_bo_cache *cache,
+				     ktime_t then)
+{
+	u32 ms = virtgpu_bo_cache_keep_ms(cache);
+
+	virtgpu_bo_cache_arm(cache, ktime_add_ms(then, ms + ms / 32));
+}
+
+/* Arm for the oldest entry. */
 static void virtgpu_bo_cache_arm_expiry(struct virtgpu_bo_cache *cache)
 {
 	struct virtgpu_bo_entry *entry =
 		virtgpu_bo_cache_oldest(cache, VIRTGPU_BO_EVICT_ALL, NULL);
-	u32 ms = virtgpu_bo_cache_keep_ms(cache);
 
 	if (entry)
-		virtgpu_bo_cache_arm(cache, ktime_add_ms(entry->freed,
-							 ms + ms / 32));
+		virtgpu_bo_cache_arm_for(cache, entry->freed);
+}
+
+/*
+ * Let groups sleep, but not those that were woken since @then: a BO that was closed
+ * may be with the host, or be used by it, and is to be kept when it comes back.
+ */
+static void virtgpu_bo_cache_sleep(struct virtgpu_bo_cache *cache, ktime_t then)
+{
+	bool active = virtgpu_bo_cache_active(cache);
+	struct virtgpu_bo_group *group;
+	ktime_t woken;
+
+	lockdep_assert_held(&cache->lock);
+	list_for_each_entry(group, &cache->groups, link) {
+		woken = READ_ONCE(group->woken);
+		if (active && group->awake && ktime_after(woken, then))
+			virtgpu_bo_cache_arm_for(cache, woken);
+		else
+			virtgpu_bo_group_sleep(group);
+	}
 }
 
 /* What tells most BOs apart; the look-up compares the rest. */
@@ -1105,7 +1132,6 @@ static void virtgpu_bo_cache_clock(struct work_struct *work)
 	struct virtgpu_bo_cache *cache =
 		container_of(to_delayed_work(work), struct virtgpu_bo_cache,
 			     clock);
-	struct virtgpu_bo_group *group;
 	ktime_t until;
 
 	spin_lock(&cache->lock);
@@ -1117,8 +1143,7 @@ static void virtgpu_bo_cache_clock(struct work_struct *work)
 				     VIRTGPU_BO_EVICT_EXPIRED);
 
 	spin_lock(&cache->lock);
-	list_for_each_entry(group, &cache->groups, link)
-		virtgpu_bo_group_sleep(group);
+	virtgpu_bo_cache_sleep(cache, until);
 	virtgpu_bo_cache_arm_expiry(cache);
 	spin_unlock(&cache->lock);
 	virtgpu_bo_groups_forget(cache, false);

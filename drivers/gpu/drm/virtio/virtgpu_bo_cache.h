@@ -229,6 +229,8 @@ struct virtgpu_bo_owner {
  *      there are no cgroups
  * @memcg: the cgroup while @awake, holds a reference; also read under RCU
  * @awake: BOs of it are held or being released, or were a moment ago
+ * @woken: when a task in the cgroup last closed a BO; set without the lock, so a
+ *         group may just miss it and fall asleep, and one BO is not kept
  * @link: in &virtgpu_bo_cache.groups, read under RCU
  * @shrink_link: in &virtgpu_bo_cache.shrink_lru, by which reclaim in the cgroup
  *               finds us
@@ -249,8 +251,9 @@ struct virtgpu_bo_owner {
  * A BO in use must not keep a cgroup in memory that was removed: the compositor
  * may have a window's BO for long after its client is gone.  So the group refers
  * to the cgroup only while it is awake: from when a task in the cgroup closes a BO
- * until nothing of the group is held or being released, when the clock runs or, if
- * it is not going to, when the last release ends.
+ * for as long as entries are kept, and then until nothing of the group is held or
+ * being released, when the clock runs or, if it is not going to, when the last
+ * release ends.
  *
  * Members without a note are protected by &virtgpu_bo_cache.lock.
  */
@@ -260,6 +263,7 @@ struct virtgpu_bo_group {
 	u64 id;
 	struct mem_cgroup *memcg;
 	bool awake;
+	ktime_t woken;
 	struct list_head link;
 	struct list_head shrink_link;
 	struct rcu_head rcu;

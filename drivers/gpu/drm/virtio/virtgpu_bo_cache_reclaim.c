@@ -195,6 +195,7 @@ void virtgpu_bo_group_wake(struct virtgpu_bo_group *group)
 	struct virtgpu_bo_cache *cache = group->cache;
 	struct mem_cgroup *memcg;
 
+	WRITE_ONCE(group->woken, ktime_get());
 	if (READ_ONCE(group->awake))
 		return;
 

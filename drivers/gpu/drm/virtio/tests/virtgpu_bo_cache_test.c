@@ -627,6 +627,47 @@ static void who_comes_late_has_less_time(struct kunit *test)
 			ktime_add_ms(late->entry.freed, ms + ms / 16));
 }
 
+static void run_clock(struct virtgpu_bo_cache *cache)
+{
+	mod_delayed_work(cache->wq, &cache->clock, 0);
+	flush_delayed_work(&cache->clock);
+}
+
+/* The clock runs while there is nothing but a BO that is not yet in the cache. */
+static void what_is_on_its_way_finds_its_group_awake(struct kunit *test)
+{
+	struct fake_device *dev = test->priv;
+	struct virtgpu_bo_cache *cache = &dev->cache;
+	struct virtgpu_bo_group *group;
+	struct fake_bo *bo;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		bo = new_bo(test, NULL, &texture, 1 + i);
+		group = bo->entry.group;
+		virtgpu_bo_group_wake(group);
+		/* It is in use by the host when it is closed, or is not. */
+		if (i)
+			run_clock(cache);
+		bo->entry.freed = ktime_get();
+		bo->entry.keep_pages = true;
+		virtgpu_bo_cache_release_begin(cache, &bo->entry);
+		if (!i)
+			run_clock(cache);
+		answer(dev, bo);
+		KUNIT_EXPECT_EQ(test, 1, cache->held_bos[VIRTGPU_BO_TIER_PAGES]);
+		/* But not for ever. */
+		bo = take_pages(test, 1 + i, true);
+		KUNIT_ASSERT_NOT_NULL(test, bo);
+		KUNIT_EXPECT_TRUE(test, group->awake);
+		group->woken = ktime_sub_ms(ktime_get(),
+					    VIRTGPU_BO_TIMEOUT_MAX_MS);
+		run_clock(cache);
+		KUNIT_EXPECT_FALSE(test, group->awake);
+		bo_free(dev, bo);
+	}
+}
+
 static void off_is_empty(struct kunit *test)
 {
 	struct fake_device *dev = test->priv;
@@ -1119,6 +1160,7 @@ static struct kunit_case bo_cache_cases[] = {
 	KUNIT_CASE(a_shorter_timeout_counts_at_once),
 	KUNIT_CASE(a_shorter_timeout_counts_for_what_comes),
 	KUNIT_CASE(who_comes_late_has_less_time),
+	KUNIT_CASE(what_is_on_its_way_finds_its_group_awake),
 	KUNIT_CASE(off_is_empty),
 	KUNIT_CASE(any_age_is_understood),
 	KUNIT_CASE(what_is_dirty_is_zeroed_once),
