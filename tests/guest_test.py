@@ -5,12 +5,16 @@ All other tests believe what it says, so a status that is lost, a report of
 the kernel that is overlooked, must show up here.
 """
 
+import importlib.machinery
+import importlib.util
 import os
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import unittest
+import unittest.mock
 import uuid
 from pathlib import Path
 
@@ -36,7 +40,32 @@ def processes(mark):
     return found
 
 
+def script():
+    """scripts/guest as a module."""
+    loader = importlib.machinery.SourceFileLoader("guest", str(GUEST))
+    module = importlib.util.module_from_spec(
+        importlib.util.spec_from_loader("guest", loader))
+    sys.path.append(str(GUEST.parent))
+    loader.exec_module(module)
+    return module
+
+
 class GuestTest(unittest.TestCase):
+
+    def test_trips(self):
+        """only what an emulator broke before the first process is tried again"""
+        module = script()
+        trip, other, first = (
+            b"[    3.159301] Oops: int3: 0000 [#1] SMP NOPTI\n",
+            b"[    3.159301] Oops: general protection fault: 0000 [#1]\n",
+            b"[    6.896620] Run /init as init process\n")
+        for log, kvm, again in (
+                (trip, None, True), (trip, "vmx", False), (b"", None, False),
+                (other, None, False), (first + trip, None, False)):
+            guest = module.Guest.__new__(module.Guest)
+            guest.text = {"log": log}
+            with unittest.mock.patch.object(module, "KVM", kvm):
+                self.assertEqual(bool(guest.tripped()), again, log)
 
     def test_command(self):
         """the command's status, output and files are passed on"""
