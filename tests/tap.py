@@ -41,6 +41,12 @@ class Tap(unittest.TestResult):
         super().addError(test, err)
         self.say(False, self.name(test), self.errors[-1][1])
 
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err:
+            self.say(False, self.name(subtest),
+                     (self.failures + self.errors)[-1][1])
+
     def addFailure(self, test, err):
         super().addFailure(test, err)
         self.say(False, self.name(test), self.failures[-1][1])

@@ -531,10 +531,10 @@ class AdviseTest(Test):
 
 class FileTest(Test):
 
-    def refused(self, data, what):
+    def refused(self, data, what, **more):
         Path(self.path).write_bytes(data)
         for command in "report", "advise":
-            said = self.cachectl(command, self.path, status=FAILED)
+            said = self.cachectl(command, self.path, status=FAILED, **more)
             self.assertIn(what, said)
 
     def test_none(self):
@@ -567,10 +567,15 @@ class FileTest(Test):
     def test_truncated(self):
         """a part of a trace, however long"""
         data = churn(1000).file()
+        # The library falls over some, in a process of its own; that it does is
+        # not for the sanitizer to judge
+        environment = {**os.environ, "ASAN_OPTIONS": os.environ.get(
+            "ASAN_OPTIONS", "") + ":handle_segv=0"}
         for size in (1, 10, 12, 100, 3000, 9000, len(data) // 2,
                      len(data) - 4096, len(data) - 1):
             with self.subTest(size=size):
-                self.refused(data[:size], "virtgpu-cachectl: ")
+                self.refused(data[:size], "virtgpu-cachectl: ",
+                             env=environment)
 
     def test_short(self):
         """a record that is shorter than its format says"""
