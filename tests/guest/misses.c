@@ -162,6 +162,17 @@ static void memory_was_short(void **state)
 	close(fd);
 }
 
+/* Creates one; event_field() is then of the one EVENT that this causes */
+static struct bo plain_traced(int fd, const char *event)
+{
+	struct bo bo;
+
+	events_start(event);
+	bo = bo_plain(fd, SIZE);
+	assert_int_equal(events_stop(), 1);
+	return bo;
+}
+
 /* Catches: an age in other units, or of something else */
 static void hits_have_an_age(void **state)
 {
@@ -174,9 +185,7 @@ static void hits_have_an_age(void **state)
 	bos_free(fd, 1, SIZE, PAGES);
 	wait_for_rest();
 	sleep_ms(300);
-	events_start("bo_cache_hit");
-	bo = bo_plain(fd, SIZE);
-	assert_int_equal(events_stop(), 1);
+	bo = plain_traced(fd, "bo_cache_hit");
 	assert_int_equal(event_field("tier"), PAGES);
 	assert_true(event_field("age_ms") >= 300 &&
 		    event_field("age_ms") <= HANG_MS);
@@ -194,9 +203,7 @@ static void creates_say_what_they_got(void **state)
 	(void)state;
 	need_cache();
 	knob_write("timeout_ms", 60000);
-	events_start("bo_cache_created");
-	bo = bo_plain(fd, SIZE);
-	assert_int_equal(events_stop(), 1);
+	bo = plain_traced(fd, "bo_cache_created");
 	assert_int_equal(event_field("tier"), 0);
 	assert_int_equal(event_field("size"), SIZE);
 	assert_int_equal(event_field("res_id"), bo.res);
@@ -204,16 +211,12 @@ static void creates_say_what_they_got(void **state)
 		    event_field("took_us") <= HANG_MS * 1000);
 	bo_close(&bo);
 	wait_for_rest();
-	events_start("bo_cache_created");
-	bo = bo_plain(fd, SIZE);
-	assert_int_equal(events_stop(), 1);
+	bo = plain_traced(fd, "bo_cache_created");
 	assert_int_equal(event_field("tier"), has_virgl() ? RESOURCE : PAGES);
 	bo_close(&bo);
 	bos_free(fd, 1, SIZE, PAGES);
 	wait_for_rest();
-	events_start("bo_cache_created");
-	bo = bo_plain(fd, SIZE);
-	assert_int_equal(events_stop(), 1);
+	bo = plain_traced(fd, "bo_cache_created");
 	assert_int_equal(event_field("tier"), PAGES);
 	bo_close(&bo);
 	close(fd);
@@ -228,17 +231,13 @@ static void creates_say_what_is_in_force(void **state)
 	(void)state;
 	need_cache();
 	knob_write("timeout_ms", 1234);
-	events_start("bo_cache_create");
-	bo = bo_plain(fd, SIZE);
-	assert_int_equal(events_stop(), 1);
+	bo = plain_traced(fd, "bo_cache_create");
 	assert_int_equal(event_field("timeout_ms"), 1234);
 	assert_int_equal(event_field("max_bytes"), knob_read("max_bytes"));
 	assert_int_equal(event_field("tgid"), getpid());
 	bo_close(&bo);
 	knob_write("enabled", 0);
-	events_start("bo_cache_create");
-	bo = bo_plain(fd, SIZE);
-	assert_int_equal(events_stop(), 1);
+	bo = plain_traced(fd, "bo_cache_create");
 	assert_int_equal(event_field("timeout_ms"), 0);
 	bo_close(&bo);
 	close(fd);

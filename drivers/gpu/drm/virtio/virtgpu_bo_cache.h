@@ -229,8 +229,8 @@ struct virtgpu_bo_owner {
  *      there are no cgroups
  * @memcg: the cgroup while @awake, holds a reference; also read under RCU
  * @awake: BOs of it are held or being released, or were a moment ago
- * @woken: when a task in the cgroup last closed a BO; set without the lock, so a
- *         group may just miss it and fall asleep, and one BO is not kept
+ * @woken: when a BO was last closed or freed, by anyone; set without the lock, so
+ *         a group may just miss it and fall asleep, and one BO is not kept
  * @link: in &virtgpu_bo_cache.groups, read under RCU
  * @shrink_link: in &virtgpu_bo_cache.shrink_lru, by which reclaim in the cgroup
  *               finds us
