@@ -770,11 +770,14 @@ static void virtgpu_bo_cache_explain(struct virtgpu_bo_cache *cache,
 /**
  * virtgpu_bo_cache_missed - count a create that found nothing in either tier
  * @cache: the cache
- * @want: what it asked for, with a group
+ * @want: what it asked for, with a group; it counts once
  */
 void virtgpu_bo_cache_missed(struct virtgpu_bo_cache *cache,
-			     const struct virtgpu_bo_want *want)
+			     struct virtgpu_bo_want *want)
 {
+	if (want->missed)
+		return;
+	want->missed = true;
 	spin_lock(&cache->lock);
 	cache->stats.misses++;
 	if (trace_bo_cache_miss_enabled())

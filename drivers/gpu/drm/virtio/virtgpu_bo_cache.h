@@ -331,6 +331,7 @@ struct virtgpu_bo_entry {
  * @group: whom the pages would be charged to, or NULL
  * @ident: what would be created
  * @served: from which tier it was served, VIRTGPU_BO_TIER_NONE if from none
+ * @missed: nothing was found.  It asks again when there is no memory for a new BO
  */
 struct virtgpu_bo_want {
 	u64 size;
@@ -338,6 +339,7 @@ struct virtgpu_bo_want {
 	struct virtgpu_bo_group *group;
 	struct virtgpu_bo_ident ident;
 	enum virtgpu_bo_tier served;
+	bool missed;
 };
 
 /**
@@ -587,7 +589,7 @@ bool virtgpu_bo_cache_take_back(struct virtgpu_bo_cache *cache,
 void virtgpu_bo_cache_leave(struct virtgpu_bo_cache *cache,
 			    struct virtgpu_bo_entry *entry);
 void virtgpu_bo_cache_missed(struct virtgpu_bo_cache *cache,
-			     const struct virtgpu_bo_want *want);
+			     struct virtgpu_bo_want *want);
 void virtgpu_bo_cache_rejected(struct virtgpu_bo_cache *cache,
 			       const struct virtgpu_bo_entry *entry,
 			       enum virtgpu_bo_reject reason);

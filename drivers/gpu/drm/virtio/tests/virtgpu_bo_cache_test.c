@@ -1056,6 +1056,8 @@ static void every_reason_is_counted(struct kunit *test)
 	}
 	want.group = virtgpu_bo_group_get(cache);
 	virtgpu_bo_cache_missed(cache, &want);
+	/* The same create, trying again */
+	virtgpu_bo_cache_missed(cache, &want);
 	virtgpu_bo_group_put(want.group);
 	KUNIT_EXPECT_EQ(test, 1, cache->stats.misses);
 }
