@@ -30,7 +30,7 @@ $(cache).
 endef
 
 shells := scripts/setup scripts/upstream-source scripts/guest-init scripts/lint \
-	scripts/debug-kernel scripts/docs packaging/build \
+	scripts/own-kernel scripts/docs packaging/build \
 	packaging/debian/virtgpu-cachectl.prerm tests/igt/check \
 	tests/igt/guest tools/virtgpu-cachectl/completion.bash
 cache := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/virtgpu-bo-cache

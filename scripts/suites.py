@@ -61,9 +61,14 @@ ROOTS = {**SUITES, PACKAGING: """
     git perl codespell python3-sphinx python3-yaml graphviz
 """.split()}
 
-# The suite "debug" is forky's root with a kernel of our own.
+# Suites that are forky's root with a kernel of our own, of scripts/NAME.config:
+# what it is and how long it takes to make.
 DEBUG = "debug"
-DEBUG_ROOT = "forky"
+OWN_KERNELS = {
+    DEBUG: "the debug kernel (15 minutes)",
+    "um": "the user-mode kernel (5 minutes)",
+}
+OWN_KERNELS_ROOT = "forky"
 
 # A testing suite's Release file may be past its date on a slow mirror; what
 # counts are the signatures, and these are still checked.
@@ -238,14 +243,14 @@ def run_in(command, **options):
 
 
 def root_path(suite):
-    suite = DEBUG_ROOT if suite == DEBUG else suite
+    suite = OWN_KERNELS_ROOT if suite in OWN_KERNELS else suite
     name = f"{suite}-{key(*MMDEBSTRAP, *sorted(ROOTS[suite]))}"
     return CACHE / "roots" / name
 
 
 def make_root(suite):
     """The path of SUITE's root."""
-    suite = DEBUG_ROOT if suite == DEBUG else suite
+    suite = OWN_KERNELS_ROOT if suite in OWN_KERNELS else suite
 
     def make(path):
         run(MMDEBSTRAP + ["--include=" + ",".join(ROOTS[suite]),
@@ -258,21 +263,21 @@ def make_root(suite):
 def make_kernel(suite):
     """The folder with SUITE's kernel, in boot and lib/modules."""
     root = make_root(suite)
-    if suite != DEBUG:
+    if suite not in OWN_KERNELS:
         return root
     scripts = PROJECT / "scripts"
     made_from = [(scripts / name).read_bytes()
-                 for name in ("debug-kernel", "debug.config")]
+                 for name in ("own-kernel", f"{suite}.config")]
 
     def make(path):
         path.mkdir()
-        script = f"{PROJECT_IN_ROOT}/scripts/debug-kernel"
-        status = run_in(enter(root, [script, in_root(path)], as_root=True),
-                        stdout=sys.stderr)
+        script = f"{PROJECT_IN_ROOT}/scripts/own-kernel"
+        status = run_in(enter(root, [script, suite, in_root(path)],
+                              as_root=True), stdout=sys.stderr)
         if status:
-            raise SetupError(f"the debug kernel cannot be built ({status})")
-    return cached(CACHE / "debug" / key(root.name, *made_from),
-                  "the debug kernel (15 minutes)", make)
+            raise SetupError(f"no kernel for {suite} ({status})")
+    return cached(CACHE / suite / key(root.name, *made_from),
+                  OWN_KERNELS[suite], make)
 
 
 def in_root(path):
@@ -282,7 +287,7 @@ def in_root(path):
 
 def kernel_binds(suite):
     """What enter() is to bind so that SUITE's kernel is the root's only one."""
-    if suite != DEBUG:
+    if suite not in OWN_KERNELS:
         return []
     return [(make_kernel(suite) / "lib/modules", "/lib/modules")]
 
