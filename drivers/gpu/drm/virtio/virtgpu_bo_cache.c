@@ -251,16 +251,46 @@ virtgpu_bo_cache_ident_head(struct virtgpu_bo_cache *cache,
 	return &cache->idents[hash_64(shape, VIRTGPU_BO_IDENT_BITS)];
 }
 
-/* First freed first, also when an entry comes late from the other tier. */
-static void virtgpu_bo_cache_add_lru(struct list_head *lru,
+static bool virtgpu_bo_cache_younger(const struct list_head *link,
+				     const struct virtgpu_bo_entry *entry)
+{
+	return ktime_after(list_entry(link, struct virtgpu_bo_entry,
+				      lru_link)->freed, entry->freed);
+}
+
+/*
+ * First freed first, also when an entry comes late from the other tier.  Those do
+ * so one after the other: so its place is looked for where the last one's was, and
+ * not among thousands that are younger.
+ */
+static void virtgpu_bo_cache_add_lru(struct virtgpu_bo_group *group,
+				     enum virtgpu_bo_tier tier,
 				     struct virtgpu_bo_entry *entry)
 {
-	struct virtgpu_bo_entry *prev;
+	struct list_head *lru = &group->lru[tier];
+	struct list_head *at = lru->prev;
 
-	list_for_each_entry_reverse(prev, lru, lru_link)
-		if (!ktime_after(prev->freed, entry->freed))
-			break;
-	list_add(&entry->lru_link, &prev->lru_link);
+	lockdep_assert_held(&group->cache->lock);
+	if (at != lru && virtgpu_bo_cache_younger(at, entry)) {
+		at = group->late[tier];
+		while (at != lru && virtgpu_bo_cache_younger(at, entry))
+			at = at->prev;
+		while (at->next != lru &&
+		       !virtgpu_bo_cache_younger(at->next, entry))
+			at = at->next;
+		group->late[tier] = &entry->lru_link;
+	}
+	list_add(&entry->lru_link, at);
+}
+
+static void virtgpu_bo_cache_del_lru(struct virtgpu_bo_group *group,
+				     enum virtgpu_bo_tier tier,
+				     struct virtgpu_bo_entry *entry)
+{
+	lockdep_assert_held(&group->cache->lock);
+	if (group->late[tier] == &entry->lru_link)
+		group->late[tier] = entry->lru_link.prev;
+	list_del(&entry->lru_link);
 }
 
 static void virtgpu_bo_cache_link(struct virtgpu_bo_cache *cache,
@@ -287,7 +317,7 @@ static void virtgpu_bo_cache_link(struct virtgpu_bo_cache *cache,
 		list_add(&entry->bucket_link, head);
 	else
 		INIT_LIST_HEAD(&entry->bucket_link);
-	virtgpu_bo_cache_add_lru(&group->lru[tier], entry);
+	virtgpu_bo_cache_add_lru(group, tier, entry);
 	if (!entry->zeroed)
 		list_add_tail(&entry->dirty_link, &cache->dirty);
 	else
@@ -308,7 +338,7 @@ virtgpu_bo_cache_unlink(struct virtgpu_bo_cache *cache,
 
 	lockdep_assert_held(&cache->lock);
 	list_del(&entry->bucket_link);
-	list_del(&entry->lru_link);
+	virtgpu_bo_cache_del_lru(group, tier, entry);
 	list_del_init(&entry->dirty_link);
 	if (tier == VIRTGPU_BO_TIER_RESOURCE) {
 		list_del(&entry->owner_link);

@@ -236,6 +236,7 @@ struct virtgpu_bo_owner {
  *               finds us
  * @rcu: for freeing it
  * @lru: what is held, by tier, first freed first
+ * @late: in @lru, where the last one that was not the youngest has entered
  * @pages: the pages tier, by size class
  * @held_pages: pages held, by tier; read without the lock
  * @releasing: BOs that are being released
@@ -268,6 +269,7 @@ struct virtgpu_bo_group {
 	struct list_head shrink_link;
 	struct rcu_head rcu;
 	struct list_head lru[VIRTGPU_BO_TIERS];
+	struct list_head *late[VIRTGPU_BO_TIERS];
 	struct list_head pages[VIRTGPU_BO_BUCKETS];
 	unsigned long held_pages[VIRTGPU_BO_TIERS];
 	unsigned long releasing;

@@ -127,8 +127,10 @@ virtgpu_bo_group_new(struct virtgpu_bo_cache *cache, u64 id)
 	*group = (struct virtgpu_bo_group) { .cache = cache, .id = id };
 	kref_init(&group->ref);
 	INIT_LIST_HEAD(&group->shrink_link);
-	for (i = 0; i < VIRTGPU_BO_TIERS; i++)
+	for (i = 0; i < VIRTGPU_BO_TIERS; i++) {
 		INIT_LIST_HEAD(&group->lru[i]);
+		group->late[i] = &group->lru[i];
+	}
 	for (i = 0; i < VIRTGPU_BO_BUCKETS; i++)
 		INIT_LIST_HEAD(&group->pages[i]);
 	return group;

@@ -540,6 +540,30 @@ static void order_is_by_age(struct kunit *test)
 	eventually(test, virtgpu_bo_cache_idle(&dev->cache));
 }
 
+/* The place where the last one entered is left, then the one before it. */
+static void a_place_that_is_left_is_forgotten(struct kunit *test)
+{
+	static const unsigned int ages[] = { 50, 10, 30, 40 };
+	struct fake_device *dev = test->priv;
+	struct fake_bo *bo;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ages); i++)
+		put_aged(test, new_bo(test, NULL, &texture, ages[i]),
+			 VIRTGPU_BO_TIER_PAGES, ages[i] * 1000);
+	for (i = 40; i <= 50; i += 10) {
+		bo = take_pages(test, i, true);
+		KUNIT_ASSERT_NOT_NULL(test, bo);
+		bo_free(dev, bo);
+	}
+	put_aged(test, new_bo(test, NULL, &texture, 20), VIRTGPU_BO_TIER_PAGES,
+		 20000);
+	for (i = 3; i > 0; i--)
+		KUNIT_EXPECT_EQ(test, 10 * i,
+				virtgpu_bo_cache_reclaim(&dev->cache, NULL, 1));
+	eventually(test, virtgpu_bo_cache_idle(&dev->cache));
+}
+
 /*
  * Clock
  */
@@ -1157,6 +1181,7 @@ static struct kunit_case bo_cache_cases[] = {
 	KUNIT_CASE(a_closed_owner_keeps_nothing),
 	KUNIT_CASE(the_oldest_makes_room),
 	KUNIT_CASE(order_is_by_age),
+	KUNIT_CASE(a_place_that_is_left_is_forgotten),
 	KUNIT_CASE(the_clock_stands_still_when_empty),
 	KUNIT_CASE(the_clock_goes_on_for_younger_ones),
 	KUNIT_CASE(a_shorter_timeout_counts_at_once),
