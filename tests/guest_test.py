@@ -87,6 +87,19 @@ class GuestTest(unittest.TestCase):
         self.assertEqual(ran.stdout.splitlines(), words)
         self.assertEqual(ran.returncode, 0)
 
+    def test_icount(self):
+        """instructions are counted: the same ones take the same time again"""
+        ran = guest("--icount", "--smp", "1", "--", "bash", "-c",
+                    "TIMEFORMAT=%R; for n in 1 2 3 4 5; do "
+                    "time for ((i = 0; i < 200000; i++)); do :; done; done")
+        times = sorted(float(line) for line in ran.stderr.split()
+                       if re.fullmatch(r"\d+\.\d+", line))
+        self.assertEqual((ran.returncode, len(times)), (0, 5), ran.stderr)
+        self.assertLess(times[3] / times[1], 1.02)
+        ran = guest("--icount", "--smp", "2", "--", "true")
+        self.assertEqual(ran.returncode, 125)
+        self.assertIn("--smp 1", ran.stderr)
+
     def test_warning(self):
         """a warning of the kernel's is status 121, and is shown"""
         ran = guest("--", "sh", "-c",
