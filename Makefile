@@ -12,6 +12,7 @@ make tools          build virtgpu-cachectl and the plugin for traces here, into
                     build/tools
 make install        install it below $$(DESTDIR)$$(PREFIX); PREFIX is /usr/local
 make screenshot     make the pictures in Documentation again, in guests
+make bench          measure what the cache costs and saves, against the stock driver
 make demo           show what the cache does, in a guest
 make test           run the tests (an hour)
 make check          run the most telling tests (five minutes)
@@ -32,16 +33,17 @@ endef
 shells := scripts/setup scripts/upstream-source scripts/guest-init scripts/lint \
 	scripts/own-kernel scripts/docs packaging/build \
 	packaging/debian/virtgpu-cachectl.prerm tests/igt/check \
-	tests/igt/guest tools/virtgpu-cachectl/completion.bash
+	tests/igt/guest bench/in-guest bench/um-init \
+	tools/virtgpu-cachectl/completion.bash
 cache := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/virtgpu-bo-cache
 
-.PHONY: all modules tests tree igt-tests tools install lint deb docs series \
-	test check igt soak mutants demo screenshot clean help setup
+.PHONY: all modules tests tree bench-module igt-tests tools install lint deb \
+	docs series test check bench igt soak mutants demo screenshot clean help setup
 
 ifdef SUITE
 
 # The same again, in the suite's root.  Our own make's jobs end at its door.
-all modules tests tree igt-tests: setup
+all modules tests tree bench-module igt-tests: setup
 	@+scripts/suite $(SUITE) -- make --no-print-directory -j$(shell nproc) \
 		$(if $(findstring s,$(firstword -$(MAKEFLAGS))),-s) \
 		$(filter-out SUITE=%,$(MAKEOVERRIDES)) $@
@@ -63,6 +65,11 @@ tree: $(KVER:%=tree-%)
 
 tree-%:
 	@$(locked) $(MAKE) --no-print-directory -f scripts/module.mk KVER=$* tree
+
+bench-module: $(KVER:%=bench-module-%)
+
+bench-module-%:
+	@$(locked) $(MAKE) --no-print-directory -f scripts/module.mk KVER=$* bench-module
 
 tests: $(KVER:%=tests-%)
 
@@ -115,6 +122,9 @@ soak: setup
 
 mutants: setup
 	tests/mutants $(MUTANTS)
+
+bench: setup
+	scripts/bench $(BENCHFLAGS)
 
 demo: setup
 	scripts/demo $(DEMOFLAGS)

@@ -84,5 +84,17 @@ $(build)/tests/virtgpu_fault.ko: FORCE
 		KCFLAGS='-I$(upstream)/$(driver) $(KCFLAGS)' modules
 	$(Q)cp $(build)/tests/module/*.ko $(build)/tests
 
-.PHONY: FORCE tests tree
+# The store with nothing but a module that times it, for the user-mode kernel
+store := $(addprefix $(build)/$(driver)/virtgpu_,bo_cache.c bo_cache.h \
+	bo_cache_reclaim.c bo_cache_trace.h bo_cache_trace_points.c)
+um := $(shell sed -n 's/^CONFIG_UML=y/ARCH=um/p' $(headers)/.config)
+
+bench-module: $(build)/bench/virtgpu_bench.ko
+
+$(build)/bench/virtgpu_bench.ko: $(store) FORCE
+	$(Q)mkdir -p $(build)/bench
+	$(Q)cp -u $(store) bench/Kbuild bench/*.[ch] $(build)/bench
+	$(Q)$(MAKE) -C $(headers) $(um) M=$(build)/bench modules
+
+.PHONY: FORCE tests tree bench-module
 .DELETE_ON_ERROR:

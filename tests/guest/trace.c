@@ -246,6 +246,59 @@ unsigned int works_stop(void)
 	return n;
 }
 
+/* Pages of this task's: more of them than a buffer would hold, so they are summed */
+
+static struct tracefs_instance *pages;
+
+static void pages_close(void)
+{
+	tracefs_instance_destroy(pages);
+	tracefs_instance_free(pages);
+}
+
+static void pages_trigger(const char *how)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text),
+		 "%shist:keys=order if common_pid == %d", how, getpid());
+	must(tracefs_event_file_write(pages, "kmem", "mm_page_alloc",
+				      "trigger", text) > 0);
+}
+
+void pages_start(void)
+{
+	char name[64];
+
+	if (!pages) {
+		snprintf(name, sizeof(name), "bo-cache-test-pages-%d",
+			 getpid());
+		pages = tracefs_instance_create(name);
+		must(pages);
+		atexit(pages_close);
+	}
+	pages_trigger("");
+}
+
+uint64_t pages_stop(void)
+{
+	unsigned long long order, count;
+	uint64_t n = 0;
+	char *text = tracefs_event_file_read(pages, "kmem", "mm_page_alloc",
+					     "hist", NULL);
+
+	must(text);
+	for (const char *line = text; (line = strstr(line, "{ order:"));
+	     line++) {
+		must(sscanf(line, "{ order: %llu } hitcount: %llu", &order,
+			    &count) == 2);
+		n += count << order;
+	}
+	free(text);
+	pages_trigger("!");
+	return n;
+}
+
 /* Events of the cache's */
 
 static struct trace events;

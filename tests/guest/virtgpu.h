@@ -215,6 +215,9 @@ struct commands commands_stop(void);		/* once all are answered */
 /* How often a work of the driver's was queued in between */
 void works_start(void);
 unsigned int works_stop(void);
+/* How many pages this task has allocated in between */
+void pages_start(void);
+uint64_t pages_stop(void);
 /* How often an event of the cache's happened in between */
 void events_start(const char *event);
 unsigned int events_stop(void);
