@@ -30,11 +30,11 @@ CACHE_IN_ROOT = "/mnt/cache/virtgpu-bo-cache"
 PACKAGES = """
     linux-image-amd64 linux-headers-amd64 linux-source
     make gcc libc6-dev coccinelle sparse perl pkg-config xz-utils python3
-    busybox-static kmod udev procps iproute2 cpio trace-cmd
+    busybox-static kmod udev procps iproute2 cpio trace-cmd qemu-guest-agent
     libgl1-mesa-dri libegl-mesa0 mesa-utils kmscube glmark2-es2-drm weston
     libdrm-dev libdrm-tests libgbm-dev libegl-dev libgles-dev
     libtracefs-dev libtraceevent-dev libtracecmd-dev libcmocka-dev
-    libsmartcols-dev libncurses-dev jq tmux mandoc python3-prometheus-client
+    libsmartcols-dev libncurses-dev libjansson-dev jq tmux mandoc python3-prometheus-client
 """.split()
 
 # QEMU is forky's for all suites: it can do blobs, and the host needs none.
@@ -56,7 +56,7 @@ PACKAGING = "packaging"
 PACKAGING_SUITE = "bookworm"
 ROOTS = {**SUITES, PACKAGING: """
     build-essential debhelper dh-dkms lintian fakeroot pkg-config
-    libsmartcols-dev libncurses-dev libegl-dev mandoc
+    libsmartcols-dev libncurses-dev libegl-dev libjansson-dev mandoc
     libtracecmd-dev libtracefs-dev libtraceevent-dev
     git perl codespell python3-sphinx python3-yaml graphviz
 """.split()}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A fuzz target for all that virtgpu-cachectl reads: arguments, sysfs, debugfs,
- * fdinfo, traces.  It is linked with the program's own files, whose main() is
+ * fdinfo, traces, what guests answer.  It is linked with the program's own files, whose main() is
  * called cachectl_main() there.
  *
  * The first byte says what the rest is.  FUZZ_TREE is a folder for files; the
@@ -16,7 +16,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
+#include "agent.h"
 #include "buckets.h"
 #include "clients.h"
 #include "files.h"
@@ -90,7 +94,7 @@ static void fuzz_fdinfo(const char *text)
 static bool is_barred(const char *word)
 {
 	return !strcmp(word, "stat") || !strcmp(word, "top") ||
-	       !strcmp(word, "doctor") || !strncmp(word, "--s", 3) ||
+	       !strcmp(word, "doctor") || !strcmp(word, "host") || !strncmp(word, "--s", 3) ||
 	       !strncmp(word, "--ht", 4);
 }
 
@@ -231,6 +235,72 @@ static void fuzz_events(const uint8_t *data, size_t size)
 	free(tally);
 }
 
+/* Where agents are looked for */
+static int agent_server(struct sockaddr_un *address)
+{
+	static int server = -1;
+
+	*address = (struct sockaddr_un) { .sun_family = AF_UNIX };
+	assert(snprintf(address->sun_path, sizeof(address->sun_path),
+			"%s/agent", tree()) < (int)sizeof(address->sun_path));
+	if (server >= 0)
+		return server;
+	server = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert(server >= 0 && !bind(server, (struct sockaddr *)address,
+				    sizeof(*address)) && !listen(server, 4));
+	return server;
+}
+
+/* The first request by the rules, unless WRONG; false if there was none */
+static bool answer_sync(int peer, bool wrong)
+{
+	char request[256] = "", answer[64];
+	long long id;
+	char *number;
+
+	if (recv(peer, request, sizeof(request) - 1, MSG_DONTWAIT) <= 0)
+		return false;
+	number = strstr(request, "\"id\":");
+	if (number && !wrong && sscanf(number + 5, "%lld", &id) == 1) {
+		snprintf(answer, sizeof(answer), "\xff{\"return\": %lld}\n",
+			 id);
+		send(peer, answer, strlen(answer), MSG_NOSIGNAL);
+		return true;
+	}
+	return false;
+}
+
+/* A guest may say what it likes; a zero is where it waits for the next request */
+static void fuzz_agent(const uint8_t *data, size_t size)
+{
+	struct sockaddr_un address;
+	int server = agent_server(&address), peer;
+	const uint8_t *end, *last = data + size;
+	struct agent *agent = agent_new(address.sun_path);
+	uint64_t now = 0;
+	char request[256];
+
+	if (!size)
+		return agent_free(agent);
+	agent_begin(agent, *data & 1, now, 1000);
+	peer = accept(server, NULL, NULL);
+	assert(peer >= 0);
+	agent_go_on(agent, POLLOUT, now);
+	if (answer_sync(peer, *data & 2))
+		agent_go_on(agent, POLLIN, now);
+	for (data++; agent_busy(agent); now += 60) {
+		end = data < last ? memchr(data, 0, last - data) : NULL;
+		end = end ? end : last;
+		recv(peer, request, sizeof(request), MSG_DONTWAIT);
+		send(peer, data, end - data, MSG_NOSIGNAL | MSG_DONTWAIT);
+		data = end < last ? end + 1 : last;
+		agent_go_on(agent, POLLIN, now);
+	}
+	assert(agent_poll(agent).fd < 0 && agent_due(agent) == UINT64_MAX);
+	close(peer);
+	agent_free(agent);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const files[] = {
@@ -244,7 +314,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_quantity, fuzz_bucket, fuzz_fdinfo, fuzz_arguments
 	};
 	static void (*const binary[])(const uint8_t *, size_t) = {
-		fuzz_trace, fuzz_events
+		fuzz_trace, fuzz_events, fuzz_agent
 	};
 	unsigned int what;
 	char *text;

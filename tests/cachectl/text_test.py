@@ -118,7 +118,8 @@ class TextTest(cli.Test):
             (folder / name).touch()
         for words in ((("report", "a"), ("advise", "a"),
                        ("report", "--html", "a"), ("record", "-f", "a"),
-                       ("record", "--file", "a"))):
+                       ("record", "--file", "a"), ("host", "a"),
+                       ("host", "--guest", "a"), ("host", "--cgroup", "a"))):
             self.assertEqual(self.complete(*words, cwd=folder), names, words)
         self.assertFalse((folder / "bad").exists())
         self.assertEqual(self.complete("show", "a", cwd=folder), set())

@@ -29,6 +29,9 @@ struct options {
 	const char *all;		/* --all: how long */
 	const char *file;
 	const char *html;
+	const char *cgroup;
+	const char *stall;		/* --stall: a time */
+	const char *cool_down;
 	bool all_columns;
 	bool list_columns;
 	bool json;
@@ -37,13 +40,15 @@ struct options {
 	bool bytes;			/* print plain numbers */
 	bool persist;
 	bool wait;
+	bool once;
+	bool dry_run;
 };
 
 typedef enum status command_fn(const struct options *opts, int argc,
 			       char **argv);
 command_fn cmd_list, cmd_show, cmd_get, cmd_set, cmd_reset, cmd_purge, cmd_top,
 	   cmd_stat, cmd_metrics, cmd_doctor, cmd_record, cmd_report,
-	   cmd_advise;
+	   cmd_advise, cmd_host;
 
 /*
  * Errors: complain() says what went wrong and where, advise() what to do about

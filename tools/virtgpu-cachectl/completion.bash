@@ -28,7 +28,8 @@ _virtgpu_cachectl_words() { # COMMAND PREVIOUS
 	-d | --device) _virtgpu_cachectl_devices ;;
 	-o | --output) _virtgpu_cachectl_columns 1 ;;
 	--tier) echo resource pages purgeable ;;
-	-a | --all | -f | --file | --html | --sysroot | =) ;;
+	-a | --all | -f | --file | --html | --sysroot | --guest | --cgroup | \
+		--stall | --cool-down | =) ;;
 	*)	_virtgpu_cachectl_options ${1:+"$1"}
 		case $1 in
 		'') _virtgpu_cachectl_commands ;;
@@ -43,11 +44,11 @@ _virtgpu_cachectl_words() { # COMMAND PREVIOUS
 # of a list the shell would expand them, with all that may stand in them.
 _virtgpu_cachectl_names() { # COMMAND PREVIOUS WORD
 	case $2 in
-	-f | --file | --html) compgen -f -- "$3" ;;
-	-d | --device | -a | --all | --sysroot) ;;
+	-f | --file | --html | --guest | --cgroup) compgen -f -- "$3" ;;
+	-d | --device | -a | --all | --sysroot | --stall | --cool-down) ;;
 	*)	case $1 in
 		record) compgen -c -- "$3" ;;
-		report | advise) compgen -f -- "$3" ;;
+		report | advise | host) compgen -f -- "$3" ;;
 		esac ;;
 	esac
 }

@@ -45,6 +45,15 @@ static const struct option_help option_table[] = {
 	{ 'f', true, "file", "FILE", "record into it, not into trace.dat" },
 	{ 'H', false, "html", "FILE", "write a page with plots" },
 	{ 'W', false, "wait", NULL, "wait as long as the host takes" },
+	{ 'G', false, "guest", "SOCKET", "the agent of a guest; as an argument" },
+	{ 'C', false, "cgroup", "DIR",
+	  "watch the memory of this cgroup, not the machine's" },
+	{ 'U', false, "stall", "TIME",
+	  "memory is short when tasks wait for so long in a second" },
+	{ 'D', false, "cool-down", "TIME",
+	  "how long to do nothing when guests have purged" },
+	{ '1', false, "once", NULL, "purge now, and end" },
+	{ 'N', false, "dry-run", NULL, "only say what would be done" },
 	/* For all commands */
 	{ 'S', false, "sysroot", "DIR", "take DIR for the root folder" },
 	{ 'h', true, "help", NULL, "say how it is used" },
@@ -89,6 +98,9 @@ static const struct command commands[] = {
 	  cmd_report },
 	{ "advise", "TRACE", "the knobs that a trace asks for", "dJnrb", 1, 1,
 	  cmd_advise },
+	{ "host", "SOCKET|DIR...",
+	  "have guests purge when this machine's memory is short", "bGCUD1N", 1,
+	  -1, cmd_host },
 };
 
 /* Its arguments are another program's: no option of ours is among them */
@@ -207,6 +219,21 @@ static enum status set_option(struct options *opts, int letter,
 	case 'H':
 		opts->html = argument;
 		break;
+	case 'C':
+		opts->cgroup = argument;
+		break;
+	case 'U':
+		opts->stall = argument;
+		break;
+	case 'D':
+		opts->cool_down = argument;
+		break;
+	case '1':
+		opts->once = true;
+		break;
+	case 'N':
+		opts->dry_run = true;
+		break;
 	case 'W':
 		opts->wait = true;
 		break;
@@ -272,6 +299,8 @@ static enum status read_options(int argc, char **argv, struct options *opts,
 			continue;
 		}
 		given[option_index(letter)] = true;
+		if (letter == 'G')
+			*arg++ = optarg;
 		status = set_option(opts, letter, optarg);
 	}
 	memcpy(arg, &argv[optind], (argc - optind) * sizeof(*arg));
