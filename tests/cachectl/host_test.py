@@ -22,7 +22,8 @@ class Agent(threading.Thread):
     """A guest's agent on a socket of its own, that holds so many bytes.
 
     HOW: "well", or "deaf" (does not answer), "mad" (not with JSON), "old" (has no
-    guest-exec), "torn" (hangs up), "slow", "broken" (the program fails), "leftover"
+    guest-exec), "evil" (says so in a way that terminals obey), "torn" (hangs up),
+    "slow" (purges for 4 seconds), "broken" (the program fails), "leftover"
     (somebody else's answers come first).
     """
 
@@ -70,6 +71,9 @@ class Agent(threading.Thread):
         if name == "guest-exec" and self.how == "old":
             return {"error": {"class": "CommandNotFound",
                               "desc": "The command guest-exec is disabled"}}
+        if name == "guest-exec" and self.how == "evil":
+            return {"error": {"class": "GenericError",
+                              "desc": "\x1b[2Jno\nall: purged \u202e"}}
         if name == "guest-exec":
             pid = 100 + len(self.programs)
             self.programs[pid] = [arguments["path"], *arguments["arg"]]
@@ -80,7 +84,8 @@ class Agent(threading.Thread):
         return {"return": self.status(self.programs[arguments["pid"]])}
 
     def status(self, program):
-        if self.how == "slow" and time.monotonic() < self.asked_at + 2:
+        if self.how == "slow" and "purge" in program and \
+                time.monotonic() < self.asked_at + 4:
             return {"exited": False}
         table = {"devices": [{"resource": self.held, "pages": 0,
                               "purgeable": 0}]}
@@ -166,7 +171,7 @@ class HostTest(cli.Test):
         """who can't be served is named, and delays no other"""
         well = self.agent("z", 20 * MIB)
         leftover = self.agent("y", 10 * MIB, "leftover")
-        for how in "deaf", "mad", "old", "torn", "broken":
+        for how in "deaf", "mad", "old", "evil", "torn", "broken":
             self.agent(how, 30 * MIB, how)
         stale = socket.socket(socket.AF_UNIX)
         stale.bind(str(self.folder / "stale"))
@@ -184,6 +189,7 @@ class HostTest(cli.Test):
                           ("mad", "the agent does not answer as one"),
                           ("old", "the agent says: The command guest-exec is "
                            "disabled"), ("torn", "it hung up"),
+                          ("evil", "the agent says: ?[2Jno?all: purged ???"),
                           ("broken", "its virtgpu-cachectl ended with status 1"),
                           ("stale", "Connection refused"),
                           ("none", "No such file or directory")):
@@ -195,6 +201,14 @@ class HostTest(cli.Test):
         slow, quick = self.agent("a", 300 * MIB, "slow"), self.agent("b", 5 * MIB)
         self.once(self.folder)
         self.assertLess(quick.purged_at[0], slow.purged_at[0] - 2)
+
+    def test_unprivileged(self):
+        """it takes no more than that the sockets can be used"""
+        agent = self.agent("a", 20 * MIB)
+        self.folder.chmod(0o755)
+        agent.path.chmod(0o666)
+        self.once(self.folder, **self.as_nobody())
+        self.assertEqual(len(agent.purged_at), 1)
 
     def test_no_guest(self):
         """without a guest there is nothing to be done"""

@@ -205,15 +205,22 @@ void agent_begin(struct agent *agent, enum agent_job job, uint64_t now,
 	ask_sync(agent);
 }
 
-/* What the agent itself says is wrong, or that it makes no sense */
+/*
+ * What the agent itself says is wrong, or that it makes no sense.  The guest is not
+ * to write lines of its own into our log, or to control the terminal.
+ */
 static void fail_by(struct agent *agent, uint64_t now, json_t *answer)
 {
 	const char *why = NULL;
 
-	if (answer && !json_unpack(answer, "{s:{s:s}}", "error", "desc", &why))
-		end(agent, now, format("the agent says: %.200s", why));
-	else
+	if (json_unpack(answer, "{s:{s:s}}", "error", "desc", &why)) {
 		fail(agent, now, "the agent does not answer as one");
+		return;
+	}
+	end(agent, now, format("the agent says: %.200s", why));
+	for (char *c = agent->error; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
 }
 
 /* Decodes TEXT where it stands; its length then, or -1 */

@@ -291,7 +291,7 @@ static void go_on(struct host *host, const struct pollfd *ready, uint64_t now)
 		guest = &host->guests[i];
 		if (guest->stage != ASKED && guest->stage != TOLD)
 			continue;
-		agent_go_on(guest->agent, ready ? ready[i].revents : 0, now);
+		agent_go_on(guest->agent, ready[i].revents, now);
 		if (!agent_busy(guest->agent))
 			take_answer(host, guest, now);
 	}
@@ -303,7 +303,8 @@ static void go_on(struct host *host, const struct pollfd *ready, uint64_t now)
 	host->calm_until = now + host->cool_down_ms;
 }
 
-static int wait_ms(const struct host *host, uint64_t now)
+/* Milliseconds, or UINT64_MAX: until something comes */
+static uint64_t wait_ms(const struct host *host, uint64_t now)
 {
 	uint64_t due = host->opts->once ? UINT64_MAX :
 		       pressure_due(&host->pressure);
@@ -321,7 +322,7 @@ static int wait_ms(const struct host *host, uint64_t now)
 	if (next_due(host) < due)
 		due = next_due(host);
 	if (due == UINT64_MAX)
-		return -1;
+		return due;
 	return due > now ? due - now : 0;
 }
 
@@ -329,15 +330,19 @@ static int wait_ms(const struct host *host, uint64_t now)
 static enum status turn(struct host *host)
 {
 	struct pollfd *ready = checked(calloc(host->n + 1, sizeof(*ready)));
-	uint64_t now = agent_now();
+	uint64_t now = agent_now(), ms = wait_ms(host, now);
+	struct timespec wait = { ms / 1000, ms % 1000 * 1000000 };
+	sigset_t none;
 	int rose = 0;
 
 	for (size_t i = 0; i < host->n; i++)
 		ready[i] = agent_poll(host->guests[i].agent);
 	ready[host->n] = host->opts->once ? (struct pollfd) { .fd = -1 } :
 			 pressure_poll(&host->pressure);
-	/* A signal is looked for by who calls */
-	if (poll(ready, host->n + 1, wait_ms(host, now)) < 0)
+	/* Signals come only here; who calls looks for them */
+	sigemptyset(&none);
+	if (ppoll(ready, host->n + 1, ms == UINT64_MAX ? NULL : &wait,
+		  &none) < 0)
 		memset(ready, 0, (host->n + 1) * sizeof(*ready));
 	now = agent_now();
 	if (!host->opts->once)
@@ -386,6 +391,20 @@ static enum status watch(struct host *host)
 	return status;
 }
 
+/* Only while it waits: one that came just before would be slept over */
+static void catch_signals(void)
+{
+	const struct sigaction action = { .sa_handler = end };
+	sigset_t ours;
+
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGINT);
+	sigaddset(&ours, SIGTERM);
+	sigprocmask(SIG_BLOCK, &ours, NULL);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
 static bool parse_ms(const char *option, const char *text, uint64_t most,
 		     uint64_t *ms)
 {
@@ -414,9 +433,8 @@ enum status cmd_host(const struct options *opts, int argc, char **argv)
 	    !parse_ms("cool-down", opts->cool_down, 3600000,
 		      &host.cool_down_ms))
 		return USAGE;
-	/* So that poll() is interrupted; what is written is read by people */
-	sigaction(SIGINT, &(struct sigaction) { .sa_handler = end }, NULL);
-	sigaction(SIGTERM, &(struct sigaction) { .sa_handler = end }, NULL);
+	catch_signals();
+	/* What is written is read by people */
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	status = opts->once ? run_once(&host) : watch(&host);
 	for (size_t i = 0; i < host.n; i++)
