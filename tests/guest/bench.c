@@ -14,11 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <xf86drm.h>
 
 #define ROUNDS 3
 #define FILE_BYTES_MAX (32 * MIB)	/* of BOs alive in one burst */
@@ -32,17 +33,9 @@ static const char *const way_name[] = {
 	"stock", "off", "resource", "pages", "miss"
 };
 
-static uint64_t ns_of(clockid_t clock)
-{
-	struct timespec t;
-
-	must(!clock_gettime(clock, &t));
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
-
 static uint64_t now_ns(void)
 {
-	return ns_of(CLOCK_MONOTONIC);
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 /* The process that runs when nobody else wants to */
@@ -75,7 +68,7 @@ static uint64_t busy_ns(void)
 	clockid_t clock;
 
 	must(!clock_getcpuclockid(idler, &clock));
-	return now_ns() - ns_of(clock);
+	return now_ns() - clock_ns(clock);
 }
 
 /* BOs without anything that is not asked for */
@@ -84,7 +77,7 @@ static uint32_t create(int fd, const shape_t *shape)
 {
 	shape_t arg = *shape;
 
-	must(!ioctl(fd, DRM_IOCTL_VIRTGPU_RESOURCE_CREATE, &arg));
+	must(!drmIoctl(fd, DRM_IOCTL_VIRTGPU_RESOURCE_CREATE, &arg));
 	return arg.bo_handle;
 }
 
@@ -92,7 +85,7 @@ static void destroy(int fd, uint32_t handle)
 {
 	struct drm_gem_close arg = { .handle = handle };
 
-	must(!ioctl(fd, DRM_IOCTL_GEM_CLOSE, &arg));
+	must(!drmIoctl(fd, DRM_IOCTL_GEM_CLOSE, &arg));
 }
 
 /*
@@ -262,7 +255,7 @@ static double null_ioctl_ns(int fd)
 	};
 
 	for (int i = 0; i < n; i++)
-		must(!ioctl(fd, DRM_IOCTL_VIRTGPU_GETPARAM, &get));
+		must(!drmIoctl(fd, DRM_IOCTL_VIRTGPU_GETPARAM, &get));
 	return (double)(now_ns() - start) / n;
 }
 
@@ -286,7 +279,7 @@ static void handle(void **state)
 		null_ns = null_ioctl_ns(fd);
 		start = now_ns();
 		for (int i = 0; i < n; i++) {
-			must(!ioctl(fd, DRM_IOCTL_GEM_OPEN, &open));
+			must(!drmIoctl(fd, DRM_IOCTL_GEM_OPEN, &open));
 			destroy(fd, open.handle);
 		}
 		printf("{\"case\": \"handle\", \"round\": %d, \"null_ns\": "
@@ -323,7 +316,7 @@ static void loop(void **state)
 			settle(fd);
 			start = now_ns();
 			for (int k = 0; k < n; k++)
-				destroy(fd, create(fd, &shape));
+				bo_cycle(fd, shape);
 			cycle_ns = now_ns() - start;
 			printf("{\"case\": \"loop\", \"bytes\": %u, \"round\": "
 			       "%d, \"null_ns\": %.1f, \"cycle_ns\": %.1f}\n",
@@ -392,7 +385,7 @@ static void held(void **state)
 		for (int round = 0; round < ROUNDS; round++) {
 			start = now_ns();
 			for (int k = 0; k < n; k++)
-				destroy(fd, create(fd, &shape));
+				bo_cycle(fd, shape);
 			printf("{\"case\": \"held\", \"entries\": %u, \"round\": "
 			       "%d, \"cycle_ns\": %.1f}\n", held[i], round,
 			       (double)(now_ns() - start) / n);
@@ -426,10 +419,10 @@ static void count_one(int fd, enum way way, uint32_t bytes)
 	commands_start();
 	/* What it takes to read the count is counted too */
 	pages_start();
-	counting = pages_stop();
+	counting = pages_stop().all;
 	pages_start();
 	burst_create(fd, &shape, n, handles);
-	allocated = pages_stop() - counting;
+	allocated = pages_stop().all - counting;
 	/* The kernel zeroes each page of shared memory, and nobody else's */
 	zeroed = shmem_pages() - shmem;
 	burst_close(fd, n, handles);
@@ -461,10 +454,10 @@ static double cycle_us(int fd, const shape_t *shape, int n, int warm_up)
 	uint64_t start;
 
 	for (int i = 0; i < warm_up; i++)
-		destroy(fd, create(fd, shape));
+		bo_cycle(fd, *shape);
 	start = now_ns();
 	for (int i = 0; i < n; i++)
-		destroy(fd, create(fd, shape));
+		bo_cycle(fd, *shape);
 	return (now_ns() - start) / 1e3 / n;
 }
 
@@ -510,12 +503,12 @@ static void runner(struct pair *p, int cpu, uint32_t bytes, int n)
 	CPU_SET(cpu, &set);
 	must(!sched_setaffinity(0, sizeof(set), &set));
 	fd = render_open();
-	destroy(fd, create(fd, &shape));
+	bo_cycle(fd, shape);
 	__atomic_add_fetch(&p->ready, 1, __ATOMIC_SEQ_CST);
 	while (!__atomic_load_n(&p->go, __ATOMIC_SEQ_CST))
 		;
 	for (int i = 0; i < n; i++)
-		destroy(fd, create(fd, &shape));
+		bo_cycle(fd, shape);
 	p->end_ns[cpu] = now_ns();
 	_exit(0);
 }
@@ -585,7 +578,7 @@ static void latencies(int fd, int n, const char *when, int round)
 		shape_t shape = buffer((1 + i % 16) * 4096);
 
 		start = now_ns();
-		destroy(fd, create(fd, &shape));
+		bo_cycle(fd, shape);
 		us[i] = (now_ns() - start) / 1e3;
 	}
 	qsort(us, n, sizeof(*us), by_double);

@@ -246,9 +246,18 @@ unsigned int works_stop(void)
 	return n;
 }
 
+/* As the kernel numbers its kinds of blocks */
+#define MIGRATE_RECLAIMABLE 2
+
 /* Pages of this task's: more of them than a buffer would hold, so they are summed */
 
 static struct tracefs_instance *pages;
+
+void need_page_counts(void)
+{
+	if (access("/sys/kernel/tracing/events/kmem/mm_page_alloc/hist", F_OK))
+		skip();
+}
 
 static void pages_close(void)
 {
@@ -261,7 +270,7 @@ static void pages_trigger(const char *how)
 	char text[128];
 
 	snprintf(text, sizeof(text),
-		 "%shist:keys=order if common_pid == %d", how, getpid());
+		 "%shist:keys=order,migratetype if common_pid == %d", how, getpid());
 	must(tracefs_event_file_write(pages, "kmem", "mm_page_alloc",
 				      "trigger", text) > 0);
 }
@@ -280,19 +289,21 @@ void pages_start(void)
 	pages_trigger("");
 }
 
-uint64_t pages_stop(void)
+struct pages pages_stop(void)
 {
-	unsigned long long order, count;
-	uint64_t n = 0;
+	unsigned long long order, type, count;
+	struct pages n = { 0 };
 	char *text = tracefs_event_file_read(pages, "kmem", "mm_page_alloc",
 					     "hist", NULL);
 
 	must(text);
 	for (const char *line = text; (line = strstr(line, "{ order:"));
 	     line++) {
-		must(sscanf(line, "{ order: %llu } hitcount: %llu", &order,
-			    &count) == 2);
-		n += count << order;
+		must(sscanf(line, "{ order: %llu, migratetype: %llu } "
+			    "hitcount: %llu", &order, &type, &count) == 3);
+		n.all += count << order;
+		if (type == MIGRATE_RECLAIMABLE)
+			n.reclaimable += count << order;
 	}
 	free(text);
 	pages_trigger("!");

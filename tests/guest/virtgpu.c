@@ -33,12 +33,17 @@ void must_fail(const char *cond, const char *file, int line)
 
 /* Time */
 
-uint64_t now_us(void)
+uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000ull + t.tv_nsec / 1000;
+	must(!clock_gettime(clock, &t));
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+uint64_t now_us(void)
+{
+	return clock_ns(CLOCK_MONOTONIC) / 1000;
 }
 
 uint64_t now_ms(void)

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include <cmocka.h>
 #include <drm.h>
@@ -40,6 +41,7 @@ void must_fail(const char *cond, const char *file, int line)
 		sleep_ms(5);				\
 	}						\
 })
+uint64_t clock_ns(clockid_t clock);
 uint64_t now_us(void);
 uint64_t now_ms(void);
 void sleep_ms(unsigned int ms);
@@ -216,8 +218,14 @@ struct commands commands_stop(void);		/* once all are answered */
 void works_start(void);
 unsigned int works_stop(void);
 /* How many pages this task has allocated in between */
+struct pages {
+	uint64_t all;
+	uint64_t reclaimable;			/* for what can be given up */
+};
+
+void need_page_counts(void);
 void pages_start(void);
-uint64_t pages_stop(void);
+struct pages pages_stop(void);
 /* How often an event of the cache's happened in between */
 void events_start(const char *event);
 unsigned int events_stop(void);

@@ -29,6 +29,7 @@
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
+#include <linux/pagemap.h>
 #include <linux/shmem_fs.h>
 #include <linux/uaccess.h>
 #include <linux/virtio.h>
@@ -712,6 +713,27 @@ int virtio_gpu_recycle_create(struct drm_file *file,
 	return 0;
 }
 
+/*
+ * Pages that may be kept, and given up by a shrinker, come from the kernel's blocks
+ * for what is reclaimable.  Among its unmovable allocations they would leave no
+ * block whole when they go, and a guest's free page reporting tells the host of
+ * whole blocks only.
+ */
+static struct drm_gem_shmem_object *
+virtio_gpu_recycle_new_object(struct virtio_gpu_device *vgdev, size_t size)
+{
+	struct drm_gem_shmem_object *shmem;
+	struct address_space *mapping;
+
+	shmem = drm_gem_shmem_create(vgdev->ddev, size);
+	if (IS_ERR(shmem))
+		return shmem;
+	mapping = shmem->base.filp->f_mapping;
+	mapping_set_gfp_mask(mapping, mapping_gfp_mask(mapping) |
+			     __GFP_RECLAIMABLE);
+	return shmem;
+}
+
 /**
  * virtio_gpu_recycle_alloc - get a GEM object for a new BO
  * @vgdev: the device
@@ -733,15 +755,17 @@ virtio_gpu_recycle_alloc(struct virtio_gpu_device *vgdev,
 	struct virtgpu_bo_entry *entry = NULL;
 	struct virtio_gpu_object *bo;
 
-	if (!virtgpu_bo_cache_active(cache) || !want || !want->group)
+	if (!virtgpu_bo_cache_active(cache))
 		return drm_gem_shmem_create(vgdev->ddev, params->size);
+	if (!want || !want->group)
+		return virtio_gpu_recycle_new_object(vgdev, params->size);
 
 	entry = virtgpu_bo_cache_take_pages(cache, want->group, params->size,
 					    !buffer);
 	if (!entry) {
 		want->served = VIRTGPU_BO_TIER_NONE;
 		virtgpu_bo_cache_missed(cache, want);
-		return drm_gem_shmem_create(vgdev->ddev, params->size);
+		return virtio_gpu_recycle_new_object(vgdev, params->size);
 	}
 
 	want->served = VIRTGPU_BO_TIER_PAGES;
