@@ -17,25 +17,11 @@
 
 #include "bench_lock.h"
 
-/* The machine's numbers for clock_gettime() and its clocks */
+/* The machine's numbers for clock_gettime() and its clock */
 #define HOST_CLOCK_GETTIME 228
-#define HOST_CLOCK_MONOTONIC 1
 #define HOST_CLOCK_THREAD_CPUTIME 3
 
 struct bench_holds bench_holds;
-
-static u64 bench_host_clock(long clock)
-{
-	struct timespec64 t;
-	long ret;
-
-	if (!IS_ENABLED(CONFIG_UML))
-		return ktime_get_ns();
-	asm volatile("syscall" : "=a" (ret)
-		     : "0" (HOST_CLOCK_GETTIME), "D" (clock), "S" (&t)
-		     : "rcx", "r11", "memory");
-	return ret ? 0 : t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
-}
 
 /**
  * bench_cpu_ns - processor time of the thread that runs this
@@ -44,17 +30,15 @@ static u64 bench_host_clock(long clock)
  */
 u64 bench_cpu_ns(void)
 {
-	return bench_host_clock(HOST_CLOCK_THREAD_CPUTIME);
-}
+	struct timespec64 t;
+	long ret;
 
-/**
- * bench_now_ns - time of the machine
- *
- * Returns: nanoseconds
- */
-u64 bench_now_ns(void)
-{
-	return bench_host_clock(HOST_CLOCK_MONOTONIC);
+	if (!IS_ENABLED(CONFIG_UML))
+		return ktime_get_ns();
+	asm volatile("syscall" : "=a" (ret)
+		     : "0" (HOST_CLOCK_GETTIME), "D" (HOST_CLOCK_THREAD_CPUTIME), "S" (&t)
+		     : "rcx", "r11", "memory");
+	return ret ? 0 : t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
 }
 
 static unsigned int bench_length(u64 ns)

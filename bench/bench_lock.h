@@ -30,7 +30,6 @@ struct bench_holds {
 extern struct bench_holds bench_holds;
 
 u64 bench_cpu_ns(void);
-u64 bench_now_ns(void);
 u64 bench_hold_min(unsigned int length);
 
 void bench_lock(spinlock_t *lock);

@@ -8,9 +8,7 @@
  * back.  The host answers at once.
  */
 
-#include <linux/completion.h>
 #include <linux/delay.h>
-#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 
@@ -20,10 +18,6 @@
 #define ROUNDS 9
 #define CYCLES 100000
 #define SHAPES 64
-
-struct bench_bo {
-	struct virtgpu_bo_entry entry;
-};
 
 static char *cases = "all";
 module_param(cases, charp, 0);
@@ -39,7 +33,7 @@ static void bench_free(struct virtgpu_bo_entry *entry)
 
 	virtgpu_bo_owner_put(entry->owner);
 	virtgpu_bo_group_put(entry->group);
-	kfree(container_of(entry, struct bench_bo, entry));
+	kfree(entry);
 	virtgpu_bo_cache_release_end(&cache, released);
 }
 
@@ -110,25 +104,25 @@ static bool bench_put(struct virtgpu_bo_entry *entry, enum virtgpu_bo_tier tier)
 	return virtgpu_bo_cache_put(&cache, entry, tier, true);
 }
 
-/* COUNT entries of SHAPE and those that follow enter TIER. */
+/* COUNT entries, of all shapes, enter TIER. */
 static int bench_fill(unsigned int count, enum virtgpu_bo_tier tier)
 {
-	struct bench_bo *bo;
+	struct virtgpu_bo_entry *entry;
 	unsigned int i;
 
 	freed = ktime_get();
 	for (i = 0; i < count; i++) {
-		bo = kzalloc_obj(*bo);
-		if (!bo)
+		entry = kzalloc_obj(*entry);
+		if (!entry)
 			return -ENOMEM;
-		bo->entry.ident = bench_ident(i);
-		bo->entry.size = bench_size(i);
-		bo->entry.group = virtgpu_bo_group_get(&cache);
-		bo->entry.owner = owner;
+		entry->ident = bench_ident(i);
+		entry->size = bench_size(i);
+		entry->group = virtgpu_bo_group_get(&cache);
+		entry->owner = owner;
 		kref_get(&owner->ref);
-		virtgpu_bo_group_wake(bo->entry.group);
-		if (!bench_put(&bo->entry, tier)) {
-			bench_free(&bo->entry);
+		virtgpu_bo_group_wake(entry->group);
+		if (!bench_put(entry, tier)) {
+			bench_free(entry);
 			return -EINVAL;
 		}
 	}
@@ -260,7 +254,7 @@ static int bench_demote(unsigned int entries)
 		ret = bench_fill(entries / 2, VIRTGPU_BO_TIER_PAGES);
 	bench_watch();
 	virtgpu_bo_cache_close_owner(&cache, owner);
-	while (READ_ONCE(cache.held_bos[VIRTGPU_BO_TIER_PAGES]) < entries / 2 * 2)
+	while (READ_ONCE(cache.held_bos[VIRTGPU_BO_TIER_PAGES]) < entries)
 		msleep(20);
 	bench_holds_print("demotion", entries);
 	owner->closed = false;

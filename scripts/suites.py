@@ -34,7 +34,8 @@ PACKAGES = """
     libgl1-mesa-dri libegl-mesa0 mesa-utils kmscube glmark2-es2-drm weston
     libdrm-dev libdrm-tests libgbm-dev libegl-dev libgles-dev
     libtracefs-dev libtraceevent-dev libtracecmd-dev libcmocka-dev
-    libsmartcols-dev libncurses-dev libjansson-dev jq tmux mandoc python3-prometheus-client
+    libsmartcols-dev libncurses-dev libjansson-dev
+    jq tmux mandoc python3-prometheus-client
 """.split()
 
 # QEMU is forky's for all suites: it can do blobs, and the host needs none.
