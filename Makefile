@@ -33,7 +33,9 @@ endef
 shells := scripts/setup scripts/upstream-source scripts/guest-init scripts/lint \
 	scripts/own-kernel scripts/docs packaging/build \
 	packaging/debian/virtgpu-cachectl.prerm tests/igt/check \
-	tests/igt/guest tests/guest/agent bench/in-guest bench/um-init \
+	tests/igt/guest tests/guest/agent tests/guest/lifecycle \
+	tests/guest/run tests/guest/suspend bench/in-guest bench/memory-in-guest \
+	bench/um-init \
 	tools/virtgpu-cachectl/completion.bash
 cache := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/virtgpu-bo-cache
 
