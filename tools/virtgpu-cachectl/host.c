@@ -22,7 +22,7 @@
 #include "units.h"
 
 /* How long the largest is waited for, before the others are told to purge */
-#define ANSWERS_MS 700
+#define ANSWERS_MS 300
 /* And how long until the next is told, if the one before is not done */
 #define NEXT_MS 300
 
