@@ -288,47 +288,6 @@ static void be_knob_turner(void *arg)
 		let_works_fail(false);
 }
 
-/* Faults */
-
-static const char *const injectors[] = { "failslab", "fail_page_alloc" };
-
-static int try_fault_write(const char *injector, const char *name,
-			   const char *text)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "/sys/kernel/debug/%s/%s", injector, name);
-	return try_file_write(path, text);
-}
-
-static bool has_faults(void)
-{
-	return !access("/sys/kernel/debug/failslab/probability", F_OK) &&
-	       !access("/proc/self/make-it-fail", F_OK);
-}
-
-/* One in a hundred, whatever it is for, of those who are told to fail */
-static void switch_faults(bool on)
-{
-	static const char *const settings[][2] = {
-		{ "probability", "1" }, { "interval", "1" }, { "times", "-1" },
-		{ "space", "0" }, { "verbose", "0" }, { "task-filter", "Y" },
-		{ "ignore-gfp-wait", "N" },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(injectors); i++) {
-		must(!try_fault_write(injectors[i], "probability", "0"));
-		for (size_t n = ARRAY_SIZE(settings); on && n-- > 0;)
-			must(!try_fault_write(injectors[i], settings[n][0],
-					      settings[n][1]));
-		if (on && i == 1) {
-			must(!try_fault_write(injectors[i],
-					      "ignore-gfp-highmem", "N"));
-			must(!try_fault_write(injectors[i], "min-order", "0"));
-		}
-	}
-}
-
 /* A run */
 
 struct crew {

@@ -199,6 +199,13 @@ int leave_group(void **state);
 void need_qmp(void);
 const char *qmp(const char *commands);
 
+/*
+ * Allocations that fail, where the kernel can have them fail: one in a hundred,
+ * whatever it is for, of tasks with make-it-fail, and those of fail-nth.
+ */
+bool has_faults(void);
+void switch_faults(bool on);
+
 /* What went over the control queue, from the driver's own trace events */
 struct commands {
 	unsigned int all;
