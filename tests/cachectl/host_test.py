@@ -150,9 +150,15 @@ class HostTest(cli.Test):
         small = self.agent("a", 20 * MIB)
         large = self.agent("b", 300 * MIB)
         empty = self.agent("c", 0)
-        said = self.once(self.folder)
-        self.assertLess(large.purged_at, small.purged_at)
-        self.assertEqual(len(large.purged_at + small.purged_at), 2)
+        # On a loaded machine the large one may be too late with its answer
+        for rounds in range(1, 4):
+            small.held, large.held = 20 * MIB, 300 * MIB
+            said = self.once(self.folder)
+            self.assertEqual((len(large.purged_at), len(small.purged_at)),
+                             (rounds, rounds))
+            if large.purged_at[-1] < small.purged_at[-1]:
+                break
+        self.assertLess(large.purged_at[-1], small.purged_at[-1])
         self.assertEqual(empty.purged_at, [])
         self.assertIn(f"{self.folder}/b: holds 300M", said)
         self.assertTrue(any(re.fullmatch(
