@@ -506,6 +506,7 @@ static void expiry(int fd)
 static void expiry_while_stopped(int fd)
 {
 	struct igt_helper_process client = { .use_SIGKILL = true };
+	bool stopped, held, gone;
 	uint64_t expired;
 	siginfo_t info;
 
@@ -516,12 +517,19 @@ static void expiry_while_stopped(int fd)
 		free_bos(virtgpu_reopen(fd), 64 * KIB);
 		raise(SIGSTOP);
 	}
-	igt_assert_eq(waitid(P_PID, client.pid, &info, WSTOPPED | WNOWAIT), 0);
-	igt_assert_eq(info.si_code, CLD_STOPPED);
-	virtgpu_wait_until(virtgpu_held_bos() == BOS);
-	virtgpu_wait_until(virtgpu_stat("expired") == expired + BOS);
-	igt_assert_eq_u64(virtgpu_held_bos(), 0);
+	stopped = !waitid(P_PID, client.pid, &info, WSTOPPED | WNOWAIT) &&
+		  info.si_code == CLD_STOPPED;
+	held = igt_wait(virtgpu_held_bos() == BOS, HANG_MS, 5);
+	gone = igt_wait(virtgpu_stat("expired") == expired + BOS, HANG_MS, 5);
+	/*
+	 * Before anything fails: then helpers are told to end, and waited for, and
+	 * this one would not hear of it.
+	 */
 	igt_stop_helper(&client);
+	igt_assert(stopped);
+	igt_assert(held);
+	igt_assert(gone);
+	igt_assert_eq_u64(virtgpu_held_bos(), 0);
 }
 
 static void limit(int fd)
