@@ -63,8 +63,7 @@ static unsigned int creates_that_fail(int fd, bool cached)
 /*
  * Catches: an allocation that fails once and is not tried again when the cache
  * has made room.  The control is that without anything cached there is nothing
- * to be gained, and it is not tried again.  What is left is not the cache's:
- * the handle, for one.
+ * to be gained, and it is not tried again.
  */
 static void a_create_that_fails_is_tried_again(void **state)
 {
