@@ -745,9 +745,13 @@ static void off_drops_nothing(void **state)
 	close(fd);
 }
 
-/* Catches: an entry of a BO that is gone, a BO that can't be freed */
+/*
+ * Catches: an entry of a BO that is gone, a BO that can't be freed, a host that is
+ * to let go of what it does not have
+ */
 static void a_closed_one_is_freed_like_any(void **state)
 {
+	struct commands c;
 	uint64_t closed;
 	int fd = card_open();
 	struct bo bo;
@@ -761,10 +765,14 @@ static void a_closed_one_is_freed_like_any(void **state)
 		assert_int_equal(madvise_bo(&bo, DONTNEED), 1);
 		if (i == 2)
 			drop(&bo);
+		commands_start();
 		bo_close(&bo);
+		c = commands_stop();
 		wait_for_rest();
 		assert_int_equal(held_bos(), i < 2);
 	}
+	assert_int_equal(c.unrefs, 0);
+	assert_int_equal(c.errors, 0);
 	assert_int_equal(stat_of("purged_closed"), closed + 2);
 	bo = bo_plain(fd, 64 * KIB);
 	assert_int_equal(try_mmap(&bo), 0);

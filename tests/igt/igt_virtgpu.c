@@ -360,6 +360,33 @@ void virtgpu_clear(int fd, uint32_t surface, uint8_t gray)
 	igt_assert_eq(__virtgpu_execbuffer(fd, words, sizeof(words), NULL), 0);
 }
 
+void virtgpu_watch_commands(bool on)
+{
+	const char *event = "events/virtio_gpu/virtio_gpu_cmd_queue/enable";
+	int tracing = open("/sys/kernel/tracing", O_RDONLY | O_DIRECTORY);
+
+	igt_require_f(!faccessat(tracing, event, W_OK, 0),
+		      "the driver's commands can't be traced\n");
+	if (on)
+		close(openat(tracing, "trace", O_WRONLY | O_TRUNC));
+	igt_assert_eq(igt_sysfs_write(tracing, event, on ? "1" : "0", 1), 1);
+	close(tracing);
+}
+
+unsigned int virtgpu_count_commands(unsigned int type)
+{
+	FILE *trace = fopen("/sys/kernel/tracing/trace", "r");
+	char line[512], wanted[32];
+	unsigned int count = 0;
+
+	igt_assert(trace);
+	snprintf(wanted, sizeof(wanted), "type=0x%x ", type);
+	while (fgets(line, sizeof(line), trace))
+		count += strstr(line, "cmd_queue:") && strstr(line, wanted);
+	fclose(trace);
+	return count;
+}
+
 /* The cache */
 
 bool virtgpu_has_cache(void)

@@ -82,6 +82,10 @@ int __virtgpu_execbuffer(int fd, const uint32_t *words, size_t bytes,
 			 const struct virtgpu_bo *bo);
 void virtgpu_surface(int fd, uint32_t surface, const struct virtgpu_bo *bo);
 void virtgpu_clear(int fd, uint32_t surface, uint8_t gray);
+/* What it was told while that was watched, by the driver's trace event */
+#define RESOURCE_UNREF 0x102
+void virtgpu_watch_commands(bool on);
+unsigned int virtgpu_count_commands(unsigned int type);
 
 /* The cache */
 int __virtgpu_knob(const char *name, const char *text);

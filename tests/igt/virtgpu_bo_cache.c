@@ -226,9 +226,15 @@ static void identity(int fd)
 /* A buffer may get more than it asked for, but no more than 1/8 */
 static void bucket_waste(int fd)
 {
+	virtgpu_shape large = virtgpu_buffer(64 * PAGE), small = large;
 	unsigned int reused = 0;
 
 	virtgpu_begin(fd, CACHE | VIRGL);
+	/* Nor from the host, where a client may ask for less than of the guest */
+	small.width = 57 * PAGE;
+	igt_assert(recycles(fd, large, small));
+	small.width = 56 * PAGE;
+	igt_assert(!recycles(fd, large, small));
 	srand(1);
 	for (int i = 0; i < 200; i++) {
 		uint32_t pages = 5 + rand() % 60, want = pages + rand() % 9 - 4;
@@ -823,29 +829,6 @@ static void stress(int fd)
 
 /* The device goes away */
 
-static int folder(const char *path)
-{
-	int dir = open(path, O_RDONLY | O_DIRECTORY);
-
-	igt_require_f(dir >= 0, "there is no %s\n", path);
-	return dir;
-}
-
-/* How many resources the host was told to let go of, by the trace */
-static unsigned int count_unrefs(int tracing)
-{
-	FILE *trace = fdopen(openat(tracing, "trace", O_RDONLY), "r");
-	unsigned int count = 0;
-	char line[512];
-
-	igt_assert(trace);
-	while (fgets(line, sizeof(line), trace))
-		count += strstr(line, "cmd_queue:") &&
-			 strstr(line, "type=0x102");
-	fclose(trace);
-	return count;
-}
-
 /*
  * The driver is unbound under a full cache and an open file: the host is told
  * of all that it has, the file is of no use any more, and a device that comes
@@ -853,29 +836,30 @@ static unsigned int count_unrefs(int tracing)
  */
 static int unplug(int fd)
 {
-	const char *event = "events/virtio_gpu/virtio_gpu_cmd_queue/enable";
 	const char *device = virtgpu_device();
-	int driver, tracing, other;
+	int driver, other;
 	struct virtgpu_bo bo;
 	uint64_t held;
 
 	/* Upstream's driver loses a BO that is closed after this, and warns. */
 	virtgpu_begin(fd, CACHE);
-	driver = folder("/sys/bus/virtio/drivers/virtio_gpu");
-	tracing = folder("/sys/kernel/tracing");
+	/* Skip before anything is changed */
+	virtgpu_watch_commands(false);
+	driver = open("/sys/bus/virtio/drivers/virtio_gpu",
+		      O_RDONLY | O_DIRECTORY);
+	igt_assert(driver >= 0);
 	bind_fbcon(false);
 	other = virtgpu_reopen(fd);
 	bo = virtgpu_create_plain(other, 64 * KIB);
 	virtgpu_fill(&bo, SECRET);
 	fill_cache(fd, 64 * KIB);
 	held = virtgpu_stat("held_resource_bos");
-	igt_assert_eq(igt_sysfs_write(tracing, event, "1", 1), 1);
-	close(openat(tracing, "trace", O_WRONLY | O_TRUNC));
+	virtgpu_watch_commands(true);
 
 	igt_assert_eq(igt_sysfs_write(driver, "unbind", device, strlen(device)),
 		      strlen(device));
-	igt_sysfs_write(tracing, event, "0", 1);
-	igt_assert_lte_u64(held, count_unrefs(tracing));
+	virtgpu_watch_commands(false);
+	igt_assert_lte_u64(held, virtgpu_count_commands(RESOURCE_UNREF));
 	igt_assert_eq(virtgpu_param(other, VIRTGPU_PARAM_3D_FEATURES), -ENODEV);
 	virtgpu_unmap(&bo);
 	drm_close_driver(other);
@@ -885,7 +869,6 @@ static int unplug(int fd)
 		      strlen(device));
 	bind_fbcon(true);
 	close(driver);
-	close(tracing);
 	fd = virtgpu_open();
 	create_bo_4096(fd);
 	return fd;

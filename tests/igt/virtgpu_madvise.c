@@ -194,9 +194,12 @@ static void free_purged_bo(int fd)
 
 	purge_bo(&bo);
 	puts = virtgpu_stat("puts");
+	virtgpu_watch_commands(true);
 	virtgpu_close(&bo);
 	virtgpu_wait_until(virtgpu_counters_add_up());
-	/* There is nothing of it that could be kept */
+	virtgpu_watch_commands(false);
+	/* There is nothing of it that could be kept, nor has the host anything */
+	igt_assert_eq(virtgpu_count_commands(RESOURCE_UNREF), 0);
 	igt_assert_eq_u64(virtgpu_stat("puts"), puts);
 	igt_assert_eq_u64(virtgpu_held_bos(), 0);
 }

@@ -419,10 +419,14 @@ static void a_buffer_may_be_larger(struct kunit *test)
 {
 	static const struct {
 		unsigned int pages;
+		unsigned int width;
 		bool fits;
 	} asked[] = {
-		{ 17, true }, { 16, true }, { 15, false }, { 18, false },
-		{ 8, false }, { 34, false },
+		{ 17, 17, true }, { 16, 16, true }, { 15, 15, false },
+		{ 18, 18, false }, { 8, 8, false }, { 34, 34, false },
+		/* Who has more backing than he needs may ask the host for less. */
+		{ 17, 16, true }, { 17, 15, false }, { 17, 1, false },
+		{ 17, 18, false },
 	};
 	struct virtgpu_bo_owner *owner = new_owner(test);
 	struct virtgpu_bo_ident have = buffer, want = buffer;
@@ -434,10 +438,11 @@ static void a_buffer_may_be_larger(struct kunit *test)
 	bo = new_bo(test, owner, &have, 17);
 	for (i = 0; i < ARRAY_SIZE(asked); i++) {
 		KUNIT_ASSERT_TRUE(test, put(test, bo, VIRTGPU_BO_TIER_RESOURCE));
-		want.width = asked[i].pages << PAGE_SHIFT;
+		want.width = asked[i].width << PAGE_SHIFT;
 		found = take(test, owner, &want, asked[i].pages);
 		KUNIT_EXPECT_PTR_EQ_MSG(test, asked[i].fits ? bo : NULL, found,
-					"%u pages", asked[i].pages);
+					"%u pages, %u wide", asked[i].pages,
+					asked[i].width);
 		if (!found)
 			found = take(test, owner, &have, 17);
 		KUNIT_ASSERT_PTR_EQ(test, bo, found);
@@ -624,6 +629,7 @@ static void a_shorter_timeout_counts_for_what_comes(struct kunit *test)
 {
 	struct fake_device *dev = test->priv;
 	struct virtgpu_bo_cache *cache = &dev->cache;
+	struct virtgpu_bo_owner *owner = new_owner(test);
 
 	/* The clock is armed for this one, and then it is not there any more. */
 	put(test, new_bo(test, NULL, &texture, 1), VIRTGPU_BO_TIER_PAGES);
@@ -631,7 +637,8 @@ static void a_shorter_timeout_counts_for_what_comes(struct kunit *test)
 			       VIRTGPU_BO_EVICT_ADMIN);
 	virtgpu_bo_cache_flush(cache);
 	virtgpu_bo_cache_set_timeout(cache, TIMEOUT_MS);
-	put(test, new_bo(test, NULL, &texture, 1), VIRTGPU_BO_TIER_PAGES);
+	/* In this tier the clock stays as it is if it is armed at all. */
+	put(test, new_bo(test, owner, &texture, 1), VIRTGPU_BO_TIER_RESOURCE);
 	KUNIT_EXPECT_LE(test, cache->due,
 			ktime_add_ms(ktime_get(), 2 * TIMEOUT_MS));
 	eventually(test, virtgpu_bo_cache_idle(cache));
