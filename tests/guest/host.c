@@ -526,7 +526,7 @@ static bool comes_back(const char *type, const char *error, bool late)
 	int fd = render_open();
 	struct bo bo;
 	uint32_t res;
-	bool same = false;
+	bool kept, same = false;
 
 	if (type)
 		order("refuse %s 1 %s", type, error);
@@ -534,9 +534,15 @@ static bool comes_back(const char *type, const char *error, bool late)
 		order("hold %s 1", type);
 	bo = bo_create(fd, buffer(64 * KIB));
 	res = bo.res;
-	if (!late)
+	/* Nothing refers to a BO meanwhile, so it is kept until the answer comes */
+	kept = type && late && !strcmp(type, "attach_backing");
+	if (kept)
+		bo_wait(&bo);
+	else if (!late)
 		wait_for_host();
 	bo_close(&bo);
+	if (kept)
+		wait_until(stat_of("held_resource_bos") == 1);
 	order("release");
 	wait_for_host();
 	sleep_ms(50);				/* and the driver has seen it */

@@ -630,6 +630,8 @@ static void a_shorter_timeout_counts_for_what_comes(struct kunit *test)
 	struct fake_device *dev = test->priv;
 	struct virtgpu_bo_cache *cache = &dev->cache;
 	struct virtgpu_bo_owner *owner = new_owner(test);
+	/* Its group is awake with the first one, and stays so. */
+	struct fake_bo *next = new_bo(test, owner, &texture, 1);
 
 	/* The clock is armed for this one, and then it is not there any more. */
 	put(test, new_bo(test, NULL, &texture, 1), VIRTGPU_BO_TIER_PAGES);
@@ -638,10 +640,11 @@ static void a_shorter_timeout_counts_for_what_comes(struct kunit *test)
 	virtgpu_bo_cache_flush(cache);
 	virtgpu_bo_cache_set_timeout(cache, TIMEOUT_MS);
 	/* In this tier the clock stays as it is if it is armed at all. */
-	put(test, new_bo(test, owner, &texture, 1), VIRTGPU_BO_TIER_RESOURCE);
+	KUNIT_EXPECT_TRUE(test, put(test, next, VIRTGPU_BO_TIER_RESOURCE));
 	KUNIT_EXPECT_LE(test, cache->due,
 			ktime_add_ms(ktime_get(), 2 * TIMEOUT_MS));
 	eventually(test, virtgpu_bo_cache_idle(cache));
+	virtgpu_bo_owner_put(owner);
 }
 
 static void who_comes_late_has_less_time(struct kunit *test)
