@@ -332,11 +332,12 @@ static void host_begin_ctx_attach(struct host_model *model,
 
 	if (!host_context(model, req))
 		return;
-	res = host_backed(model, req);
-	if (res)
-		xa_store(&res->attached, req->ctx,
-			 xa_mk_value(host_attached(res, req->ctx) + 1),
-			 HOST_GFP);
+	res = host_resource(model, req);
+	/* virglrenderer takes one without backing; only a refusal leads there. */
+	if (!res || (!res->refused && !host_backed(model, req)))
+		return;
+	xa_store(&res->attached, req->ctx,
+		 xa_mk_value(host_attached(res, req->ctx) + 1), HOST_GFP);
 }
 
 /*
