@@ -63,15 +63,17 @@ static bool recycles(int fd, virtgpu_shape a, virtgpu_shape b)
 
 /* Creating */
 
-/* Has the device keep one that would do, if it were not too large */
+/* Has the device keep pages that would do, if they were not too many */
 static void leave_larger(int fd)
 {
-	struct virtgpu_bo bo = virtgpu_create_plain(fd, 4 * PAGE);
+	int other = virtgpu_reopen(fd);
+	struct virtgpu_bo bo = virtgpu_create_plain(other, 4 * PAGE);
 
 	virtgpu_wait(&bo);
 	virtgpu_close(&bo);
+	drm_close_driver(other);
 	if (virtgpu_has_cache())
-		virtgpu_wait_until(virtgpu_held_bos());
+		virtgpu_wait_until(virtgpu_stat("held_pages_bos"));
 }
 
 static void create_bo_4096(int fd)
@@ -748,7 +750,7 @@ static int receive_fd(int socket)
 }
 
 /* A dma-buf that went to another process: what it became there stays its own */
-static void fd_passing(int fd)
+static void fd_passing(int fd, bool they_last)
 {
 	struct virtgpu_bo bo;
 	int sockets[2], dmabuf;
@@ -763,10 +765,12 @@ static void fd_passing(int fd)
 		theirs = virtgpu_import(other, receive_fd(sockets[1]));
 		virtgpu_assert_full_of(&theirs, SECRET);
 		virtgpu_fill(&theirs, ~SECRET);
-		/* The other closes it now, and is told of the end */
-		igt_assert_eq(write(sockets[1], "", 1), 1);
-		igt_assert_eq(read(sockets[1], &(char){ 0 }, 1), 1);
-		virtgpu_assert_full_of(&theirs, ~SECRET);
+		if (they_last) {
+			/* The other closes it now, and is told of the end */
+			igt_assert_eq(write(sockets[1], "", 1), 1);
+			igt_assert_eq(read(sockets[1], &(char){ 0 }, 1), 1);
+			virtgpu_assert_full_of(&theirs, ~SECRET);
+		}
 	}
 	/* So that neither waits for one that has failed */
 	close(sockets[1]);
@@ -775,23 +779,29 @@ static void fd_passing(int fd)
 	dmabuf = prime_handle_to_fd(fd, bo.handle);
 	send_fd(sockets[0], dmabuf);
 	close(dmabuf);
-	igt_assert_eq(read(sockets[0], &(char){ 0 }, 1), 1);
+	if (they_last)
+		igt_assert_eq(read(sockets[0], &(char){ 0 }, 1), 1);
+	else
+		igt_waitchildren();
 	virtgpu_assert_full_of(&bo, ~SECRET);
 	virtgpu_close(&bo);
 	assert_gone(fd, bo.res);
-	for (int i = 0; i < BOS; i++) {
-		struct virtgpu_bo next = virtgpu_create(fd, some_texture());
+	if (they_last) {
+		for (int i = 0; i < BOS; i++) {
+			struct virtgpu_bo next = virtgpu_create(fd,
+								some_texture());
 
-		virtgpu_fill(&next, 0);
+			virtgpu_fill(&next, 0);
+		}
+		if (virtgpu_has_cache())
+			virtgpu_set_knob("purge", 1);
+		igt_assert_eq(write(sockets[0], "", 1), 1);
+		igt_waitchildren();
+		/* Nor when the other is through with it */
+		if (virtgpu_has_cache())
+			virtgpu_wait_until(virtgpu_held_bos());
+		assert_gone(fd, bo.res);
 	}
-	if (virtgpu_has_cache())
-		virtgpu_set_knob("purge", 1);
-	igt_assert_eq(write(sockets[0], "", 1), 1);
-	igt_waitchildren();
-	/* Nor when the other is through with it */
-	if (virtgpu_has_cache())
-		virtgpu_wait_until(virtgpu_held_bos());
-	assert_gone(fd, bo.res);
 	close(sockets[0]);
 }
 
@@ -1000,8 +1010,12 @@ int igt_main()
 		fork_shares_file(fd);
 
 	igt_describe("Check that a BO is left to who got it as a dma-buf.");
-	igt_subtest("fd-passing")
-		fd_passing(fd);
+	igt_subtest_with_dynamic("fd-passing") {
+		igt_dynamic("they-close-last")
+			fd_passing(fd, true);
+		igt_dynamic("we-close-last")
+			fd_passing(fd, false);
+	}
 
 	igt_describe("Check all that under load, while the knobs turn.");
 	igt_subtest("stress")

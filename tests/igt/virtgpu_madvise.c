@@ -451,6 +451,7 @@ static void pressure(int fd)
 	struct virtgpu_bo bo = begin_with_bo(fd);
 	uint64_t dropped = virtgpu_stat("dropped");
 
+	virtgpu_fill(&bo, CONTENT);
 	madvise_bo(&bo, DONTNEED, 1);
 	virtgpu_drop_caches();
 	virtgpu_wait_until(virtgpu_stat("dropped") == dropped + 1);
