@@ -584,9 +584,11 @@ static void pages_go_to_anyone(void **state)
 	bo = bo_create(fd, buffer(256 * KIB));
 	bo_wait(&bo);
 	bo_close(&bo);
+	/* A worker may drop the last reference, a moment after the fence */
+	wait_until(cache_holds(bo.res));
 	close(fd);
 	wait_until(stat_of("demotions") > demotions);
-	wait_until(stat_of("held_pages_bos") > 0);
+	wait_for_rest();
 	commands_start();
 	bo = bo_create(other, buffer(256 * KIB));
 	c = commands_stop();
