@@ -412,44 +412,29 @@ static uint64_t shmem_pages(void)
 }
 
 /*
- * A resource is there again at once, so of those one handle at a time: for more of
- * them the GEM core needs a page of slab now and then.
+ * What a cycle is made of, counted by trace events; no clock.  Of what must not take a
+ * page one at a time: for many handles the GEM core needs one of slab now and then.
  */
-static void count_creates(int fd, enum way way, const shape_t *shape,
-			  unsigned int n, uint32_t *handles)
-{
-	if (way != RESOURCE_TIER) {
-		burst_create(fd, shape, n, handles);
-		return;
-	}
-	for (unsigned int i = 0; i < n; i++)
-		bo_cycle(fd, *shape);
-}
-
-/* What a cycle is made of, counted by trace events; no clock */
 static void count_one(int fd, enum way way, uint32_t bytes, int round)
 {
 	shape_t shape = shape_for(way, bytes);
-	unsigned int n = burst_of(bytes);
+	unsigned int n = way == RESOURCE_TIER ? 1 : burst_of(bytes);
 	int64_t shmem, zeroed, allocated, counting;
 	uint32_t handles[MAX_BURST];
 	struct commands c;
 
 	prepare(fd, way, &shape, n, handles);
-	if (way == RESOURCE_TIER)
-		bo_cycle(fd, shape);
 	shmem = shmem_pages();
 	commands_start();
 	/* What it takes to read the count is counted too */
 	pages_start();
 	counting = pages_stop().all;
 	pages_start();
-	count_creates(fd, way, &shape, n, handles);
+	burst_create(fd, &shape, n, handles);
 	allocated = pages_stop().all - counting;
 	/* The kernel zeroes each page of shared memory, and nobody else's */
 	zeroed = shmem_pages() - shmem;
-	if (way != RESOURCE_TIER)
-		burst_close(fd, n, handles);
+	burst_close(fd, n, handles);
 	c = commands_stop();
 	printf("{\"case\": \"count\", \"way\": \"%s\", \"bytes\": %u, "
 	       "\"round\": %d, \"commands\": %.3f, \"pages\": %.3f, "
